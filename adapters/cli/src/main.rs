@@ -1,0 +1,2 @@
+//! A node of an agent gateway in one small program.
+fn main() {}

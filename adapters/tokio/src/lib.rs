@@ -1,0 +1,1 @@
+//! A clawnode node on tokio.

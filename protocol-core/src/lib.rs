@@ -1,0 +1,2 @@
+//! core
+mod random;

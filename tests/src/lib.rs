@@ -1,0 +1,1 @@
+//! Scenario transcripts, property tests and end-to-end tests of clawnode.
