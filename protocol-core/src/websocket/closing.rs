@@ -94,3 +94,18 @@ impl fmt::Display for CloseCode {
         self.0.fmt(f)
     }
 }
+
+/// Reads the payload of a close frame (RFC 6455 section 5.5.1).
+pub(super) fn read_close(payload: &[u8]) -> Result<(Option<CloseCode>, String), Fault> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return if payload.is_empty() {
+            Ok((None, String::new()))
+        } else {
+            Err(Fault::CloseCodeCutShort)
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    let code = CloseCode::new(code).ok_or(Fault::InvalidCloseCode(code))?;
+    let reason = std::str::from_utf8(reason).map_err(|_| Fault::InvalidUtf8)?;
+    Ok((Some(code), reason.into()))
+}

@@ -1,13 +1,82 @@
 //! A WebSocket connection (RFC 6455), both roles, without IO: bytes in, events and bytes out.
+//!
+//! [`Connection`] does all that the standard asks of an endpoint: the opening handshake, masks, fragments, UTF-8,
+//! limits, pongs and the closing handshake. It has no socket and no clock. Whoever has them drives it so:
+//!
+//! 1. Write what [`transmit`](Connection::transmit) lends to the transport, and say with [`sent`](Connection::sent)
+//!    how much it took. Do so after each command and each poll, since both may queue bytes.
+//! 2. Feed what the transport gives to [`receive`](Connection::receive), its end to
+//!    [`receive_eof`](Connection::receive_eof).
+//! 3. After each input call [`poll`](Connection::poll) until it gives `None`. A caller that does not drain it gets
+//!    events late, and its memory grows by what it feeds.
+//! 4. Reading and writing must not wait for each other: two ends that only write stop each other for ever.
+//! 5. When [`wants_shutdown`](Connection::wants_shutdown) and nothing is left to transmit, close the transport.
+//! 6. Three deadlines are the caller's: one for the opening handshake, which it reports with
+//!    [`opening_timed_out`](Connection::opening_timed_out); one for the peer's answer to
+//!    [`close`](Connection::close), and one for the server's end of the transport after a client's clean close, upon
+//!    both of which it just closes the transport.
+//!
+//! What a peer does wrong is an outcome, not an error of a method: the right close frame is queued, the last event
+//! says what it was, and later input is discarded. What a caller does wrong is a [`Misuse`].
+//!
+//! Extensions (compression among them) and sub-protocols are neither offered nor accepted.
+//!
+//! ```
+//! use clawnode_protocol::websocket::{ClientRequest, CloseCode, Closed, Connection, Event, Limits};
+//!
+//! /// Carries all waiting bytes from one end to the other: the transport of this example.
+//! fn carry(from: &mut Connection, to: &mut Connection) {
+//!     to.receive(from.transmit());
+//!     let count = from.transmit().len();
+//!     from.sent(count).unwrap();
+//! }
+//!
+//! let request = ClientRequest::new("gateway.example", "/ws")?.header("Authorization", "Bearer secret")?;
+//! let mut client = Connection::client(&request, Limits::default(), [7; 32]);
+//! let mut server = Connection::server(Limits::default());
+//!
+//! carry(&mut client, &mut server);
+//! let Some(Event::Request(request)) = server.poll() else { panic!("no request") };
+//! assert_eq!((request.path(), request.bearer_token()), ("/ws", Some("secret")));
+//! server.accept()?;
+//! assert_eq!(server.poll(), Some(Event::Open));
+//! server.send_text("hello")?;
+//!
+//! carry(&mut server, &mut client);
+//! assert_eq!(client.poll(), Some(Event::Open));
+//! assert_eq!(client.poll(), Some(Event::Text("hello")));
+//! assert_eq!(client.poll(), None);
+//!
+//! client.close(CloseCode::NORMAL, "done")?;
+//! carry(&mut client, &mut server);
+//! assert!(matches!(server.poll(), Some(Event::Closed(Closed::Clean { code: Some(CloseCode::NORMAL), .. }))));
+//! carry(&mut server, &mut client);
+//! assert!(server.wants_shutdown());
+//! assert!(matches!(client.poll(), Some(Event::Closed(Closed::Clean { .. }))));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod assembler;
+mod buffer;
 mod closing;
+mod connection;
 mod fault;
+mod frame;
 mod handshake;
 mod limits;
+mod masking;
+mod outbox;
+mod utf8;
+
+#[cfg(test)]
+mod tests;
 
 pub use closing::{CloseCode, Closed, Side};
+pub use connection::Connection;
 pub use fault::{Fault, Misuse};
-pub use handshake::{ClientRequest, HandshakeFault, InvalidRequest, Refusal, RetryAfter, UpgradeRequest};
+pub use handshake::{
+    ClientRequest, HandshakeFault, InvalidRequest, Refusal, RetryAfter, UpgradeRequest,
+};
 pub use limits::Limits;
 
 /// Which end of the connection this is.
@@ -41,133 +110,4 @@ pub enum Event<'a> {
     Pong(&'a [u8]),
     /// The connection ended. The last event.
     Closed(Closed),
-}
-
-/// One end of a WebSocket connection.
-#[derive(Debug)]
-pub struct Connection {
-    role: Role,
-}
-
-impl Connection {
-    /// A client: queues the upgrade request. The seed determines `Sec-WebSocket-Key` and all masks.
-    pub fn client(request: &ClientRequest, limits: Limits, seed: [u8; 32]) -> Self {
-        let _ = (request, limits, seed);
-        todo!()
-    }
-
-    /// A server that waits for an upgrade request.
-    pub fn server(limits: Limits) -> Self {
-        let _ = limits;
-        todo!()
-    }
-
-    /// An end of a stream that someone else has upgraded: the first event is [`Event::Open`].
-    pub fn upgraded(role: Role, limits: Limits, seed: [u8; 32]) -> Self {
-        let _ = (limits, seed);
-        Self { role }
-    }
-
-    /// Takes bytes from the peer; call [`poll`](Self::poll) until `None` after it.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        let _ = bytes;
-        todo!()
-    }
-
-    /// Notes that the peer will send nothing more; call [`poll`](Self::poll) until `None` after it.
-    pub fn receive_eof(&mut self) {
-        todo!()
-    }
-
-    /// Notes that the caller's deadline for the opening handshake has passed; nothing happens once it is over.
-    pub fn opening_timed_out(&mut self) {
-        todo!()
-    }
-
-    /// The next event, `None` when there is none for now.
-    pub fn poll(&mut self) -> Option<Event<'_>> {
-        todo!()
-    }
-
-    /// Server: answers the request with 101.
-    pub fn accept(&mut self) -> Result<(), Misuse> {
-        todo!()
-    }
-
-    /// Server: answers the request with a refusal of status 300 to 599.
-    pub fn reject(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> Result<(), Misuse> {
-        let _ = (status, headers, body);
-        todo!()
-    }
-
-    /// Queues a text message.
-    pub fn send_text(&mut self, text: &str) -> Result<(), Misuse> {
-        let _ = text;
-        todo!()
-    }
-
-    /// Queues a text message that `write` appends, as UTF-8, to a buffer that is reused.
-    pub fn send_text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Misuse> {
-        let _ = write;
-        todo!()
-    }
-
-    /// Queues a binary message.
-    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), Misuse> {
-        let _ = bytes;
-        todo!()
-    }
-
-    /// Queues a ping of at most 125 bytes.
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Misuse> {
-        let _ = payload;
-        todo!()
-    }
-
-    /// Starts the closing handshake. The reason is cut to 123 bytes.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Misuse> {
-        let _ = (code, reason);
-        todo!()
-    }
-
-    /// The bytes that wait for the transport.
-    pub fn transmit(&self) -> &[u8] {
-        todo!()
-    }
-
-    /// Notes that the transport took the first `count` bytes of [`transmit`](Self::transmit).
-    pub fn sent(&mut self, count: usize) -> Result<(), Misuse> {
-        let _ = count;
-        todo!()
-    }
-
-    /// Whether messages can be sent: the handshake is complete and no close frame was sent or received.
-    pub fn is_open(&self) -> bool {
-        todo!()
-    }
-
-    /// Whether the last event was given.
-    pub fn is_finished(&self) -> bool {
-        todo!()
-    }
-
-    /// Whether this side must close the transport as soon as [`transmit`](Self::transmit) is empty.
-    pub fn wants_shutdown(&self) -> bool {
-        todo!()
-    }
-
-    /// How many bytes were ever queued for the transport: the stream position just after the newest one.
-    pub fn bytes_queued_total(&self) -> u64 {
-        todo!()
-    }
-
-    /// How many bytes the transport ever took.
-    pub fn bytes_sent_total(&self) -> u64 {
-        todo!()
-    }
-
-    /// Which end this is.
-    pub fn role(&self) -> Role {
-        self.role
-    }
 }

@@ -1,8 +1,12 @@
 mod client;
 mod server;
 
+use crate::http::HeadError;
+
+pub(super) use client::{Answer, ClientOpening};
 pub use client::{ClientRequest, InvalidRequest, Refusal, RetryAfter};
 pub use server::UpgradeRequest;
+pub(super) use server::{Asked, ServerOpening, acceptance, fault_answer, rejection};
 
 /// Why an opening handshake failed (RFC 6455 section 4).
 ///
@@ -63,4 +67,14 @@ pub enum HandshakeFault {
     /// decided. Answered with 400.
     #[error("too much sent before the answer")]
     EarlyData,
+}
+
+impl From<HeadError> for HandshakeFault {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::NotHttp => Self::NotHttp,
+            HeadError::Version => Self::Version,
+            HeadError::TooLarge => Self::HeadTooLarge,
+        }
+    }
 }

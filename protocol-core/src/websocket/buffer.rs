@@ -1,0 +1,64 @@
+use std::ops::Range;
+
+/// How much memory an empty buffer keeps for the next message; what one big message needed beyond goes back.
+pub(super) const RETAINED: usize = 64 * 1024;
+
+/// Bytes that wait to be taken from the front while others arrive at the back, without a copy for each step.
+#[derive(Default)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    /// The bytes that wait.
+    pub(super) fn waiting(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// The same, to be changed in place.
+    pub(super) fn waiting_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
+    /// Takes the first `count` bytes. They stay where they are, at the returned place, until the buffer grows.
+    pub(super) fn take(&mut self, count: usize) -> Range<usize> {
+        debug_assert!(count <= self.waiting().len());
+        let range = self.start..self.start + count;
+        self.start = range.end;
+        range
+    }
+
+    /// Bytes that were taken since the buffer last grew.
+    pub(super) fn taken(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[range]
+    }
+
+    /// The buffer to append to. This ends the life of what was taken.
+    pub(super) fn grow(&mut self) -> &mut Vec<u8> {
+        // Moving what waits only when it is not more than what was taken keeps the cost per byte constant.
+        if self.start >= self.waiting().len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+            shrink(&mut self.bytes);
+        }
+        &mut self.bytes
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub(super) fn release(&mut self) {
+        *self = Self::default();
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// Gives memory back that the present content does not explain.
+pub(super) fn shrink(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > RETAINED && bytes.len() <= RETAINED / 2 {
+        bytes.shrink_to(RETAINED);
+    }
+}
