@@ -1,0 +1,242 @@
+//! How one node runs.
+//!
+//! # When a node runs
+//!
+//! A node without connected inputs runs once. A node with connected inputs first waits until
+//! each of them has delivered its first value or has ended without one. If all ended without,
+//! the node does not run: that is how an unused branch dies out. Otherwise it runs with those
+//! first values, and properties whose input ended without a value have their default. Then
+//!
+//! - `on_any`: it runs again for each further value, in the order of arrival, with the latest
+//!   of the others;
+//! - `zip_all`: it runs again for each further complete set: one value of each input that
+//!   streams, with the one value of each input that does not; the first stream to end ends it.
+//!
+//! So a node runs exactly once when nothing before it streams, whatever the shape of the graph.
+//! Values that arrive while a first value is still missing are not merged away: they wait in
+//! their buffer, and the node runs for each of them afterwards. (The original overwrites them,
+//! so that how often it runs depends on timing.)
+//!
+//! A list property that gets single elements, or has several edges, gathers: it waits for the
+//! end of all of them and counts as one value.
+//!
+//! After a failure the edges of the failed node never end, so nothing downstream can mistake
+//! a part for the whole.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    context::{Inputs, NodeContext, pause, unshared},
+    event::{RunEvent, shown},
+    state::Shared,
+};
+use crate::{
+    graph::SyncMode,
+    limits::MAX_COLLECTED,
+    node::{Behaviour, NodeError, Role},
+};
+
+/// One value per input, in the order of the node's handles; `None` where none came.
+type Set = Vec<Option<Arc<Value>>>;
+
+/// Runs one node from its first input to the end of its outputs.
+pub(super) async fn drive(shared: Arc<Shared>, node: usize) -> Result<(), NodeError> {
+    let actor = Actor {
+        context: NodeContext::new(shared, node),
+    };
+    let starts_at_once = {
+        let planned = actor.context.planned();
+        planned.node_type.is_streaming_input() || planned.inputs.is_empty()
+    };
+    if starts_at_once {
+        actor.report_running(Map::new()).await;
+    }
+    // All nodes that start at once say so before the first value moves.
+    pause().await;
+    actor.run().await?;
+    actor.context.shared().close(node);
+    actor.context.end().await;
+    Ok(())
+}
+
+struct Actor {
+    context: NodeContext,
+}
+
+impl Actor {
+    async fn run(&self) -> Result<(), NodeError> {
+        let planned = self.context.planned();
+        if let Behaviour::Stream(stream) = &planned.node_type.behaviour {
+            let inputs = Inputs::new(self.context.clone());
+            stream(planned.properties.clone(), inputs, self.context.clone()).await?;
+            self.report_completed(self.context.take_emitted()).await;
+            return Ok(());
+        }
+        if planned.inputs.is_empty() {
+            return self.run_with(Vec::new()).await;
+        }
+        let zips = planned.sync_mode == SyncMode::ZipAll;
+        if zips && planned.inputs.iter().any(|input| input.streams) {
+            self.run_zipped().await
+        } else {
+            self.run_on_any().await
+        }
+    }
+
+    async fn run_on_any(&self) -> Result<(), NodeError> {
+        let inputs = &self.context.planned().inputs;
+        let live: Vec<usize> = (0..inputs.len()).filter(|&i| !inputs[i].gathers).collect();
+        let mut current: Set = Vec::with_capacity(inputs.len());
+        for input in 0..inputs.len() {
+            current.push(self.first(input).await?);
+        }
+        if current.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        loop {
+            let is_last = self
+                .context
+                .shared()
+                .is_finished(self.context.node(), &live);
+            if is_last {
+                return self.run_with(current).await;
+            }
+            self.run_with(current.clone()).await?;
+            pause().await;
+            match self.context.receive_any(&live).await {
+                Some((input, arrived)) => current[input] = Some(arrived.value),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn run_zipped(&self) -> Result<(), NodeError> {
+        let inputs = &self.context.planned().inputs;
+        let mut current: Set = vec![None; inputs.len()];
+        for input in (0..inputs.len()).filter(|&input| !inputs[input].streams) {
+            current[input] = self.first(input).await?;
+        }
+        loop {
+            for input in (0..inputs.len()).filter(|&input| inputs[input].streams) {
+                match self.context.receive(input).await {
+                    Some(arrived) => current[input] = Some(arrived.value),
+                    None => return Ok(()),
+                }
+            }
+            self.run_with(current.clone()).await?;
+            pause().await;
+        }
+    }
+
+    /// The first value of an input, or all of them as a list if it gathers.
+    async fn first(&self, input: usize) -> Result<Option<Arc<Value>>, NodeError> {
+        let handle = &self.context.planned().inputs[input];
+        if !handle.gathers {
+            return Ok(self
+                .context
+                .receive(input)
+                .await
+                .map(|arrived| arrived.value));
+        }
+        let mut all = Vec::new();
+        let mut came = false;
+        while let Some(arrived) = self.context.receive(input).await {
+            came = true;
+            match unshared(arrived.value) {
+                Value::Array(items) if arrived.spreads => all.extend(items),
+                item => all.push(item),
+            }
+            if all.len() > MAX_COLLECTED {
+                return Err(format!(
+                    "property {} got more than {MAX_COLLECTED} values for its list",
+                    handle.name
+                )
+                .into());
+            }
+        }
+        Ok(came.then(|| Arc::new(Value::Array(all))))
+    }
+
+    /// Runs the node's behaviour for one set of inputs.
+    async fn run_with(&self, set: Set) -> Result<(), NodeError> {
+        let planned = self.context.planned();
+        if !planned.inputs.is_empty() {
+            self.report_running(arrived_properties(planned, &set)).await;
+        }
+        let properties = complete_properties(planned, set)?;
+        let outputs = match &planned.node_type.behaviour {
+            Behaviour::Compute(function) => function(properties)?,
+            Behaviour::Process(function) => function(properties, self.context.clone()).await?,
+            Behaviour::Generate(function) => {
+                function(properties, self.context.clone()).await?;
+                self.report_completed(self.context.take_emitted()).await;
+                return Ok(());
+            }
+            Behaviour::Nothing | Behaviour::Stream(_) => return Ok(()),
+        };
+        let by_name = outputs
+            .values
+            .iter()
+            .map(|(name, value)| (name, Arc::clone(value)));
+        self.report_completed(by_name).await;
+        for (name, value) in outputs.values {
+            self.context.send(&name, &value).await;
+        }
+        Ok(())
+    }
+
+    async fn report_running(&self, properties: Map<String, Value>) {
+        let planned = self.context.planned();
+        if planned.node_type.role != Role::Input {
+            let event = RunEvent::node(&self.context.shared().plan, planned, "running");
+            self.context
+                .event(event.with("properties", properties))
+                .await;
+        }
+    }
+
+    async fn report_completed<N: AsRef<str>>(
+        &self,
+        values: impl IntoIterator<Item = (N, Arc<Value>)>,
+    ) {
+        let planned = self.context.planned();
+        if planned.node_type.role != Role::Input {
+            let values = values
+                .into_iter()
+                .map(|(name, v)| (name.as_ref().to_owned(), shown(&v)));
+            let result: Map<String, Value> = values.collect();
+            let event = RunEvent::node(&self.context.shared().plan, planned, "completed");
+            self.context.event(event.with("result", result)).await;
+        }
+    }
+}
+
+fn arrived_properties(planned: &super::plan::PlannedNode, set: &Set) -> Map<String, Value> {
+    let arrived = planned
+        .inputs
+        .iter()
+        .zip(set)
+        .filter_map(|(input, value)| Some((input.name.clone(), shown(value.as_ref()?))));
+    arrived.collect()
+}
+
+fn complete_properties(
+    planned: &super::plan::PlannedNode,
+    set: Set,
+) -> Result<Map<String, Value>, NodeError> {
+    let mut properties = planned.properties.clone();
+    for (input, value) in planned.inputs.iter().zip(set) {
+        let Some(value) = value else { continue };
+        let value = match &input.kind {
+            Some(kind) if value.is_null() && kind.null_is_unset() => continue,
+            Some(kind) => kind
+                .coerce(unshared(value))
+                .map_err(|reason| format!("property {} {reason}", input.name))?,
+            None => unshared(value),
+        };
+        properties.insert(input.name.clone(), value);
+    }
+    Ok(properties)
+}

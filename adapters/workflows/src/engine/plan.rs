@@ -1,0 +1,283 @@
+//! A checked graph made ready to run: indices instead of names, properties complete.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+
+use super::{InvalidGraph, RunRequest};
+use crate::{
+    graph::{Graph, Node, SyncMode},
+    library::NodeLibrary,
+    node::{NodeType, Role},
+    types::TypeDescriptor,
+    validate::{Problem, ProblemKind, Report},
+};
+
+/// One run's plan; immutable and shared by its actors.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) job_id: String,
+    pub(super) workflow_id: Option<String>,
+    pub(super) nodes: Vec<PlannedNode>,
+    /// The edges' names in events.
+    pub(super) edges: Vec<String>,
+    /// Parameters that no input is named after.
+    pub(super) unknown_params: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedNode {
+    pub(super) id: String,
+    /// The type's name as the graph has it, which may be one of its other names.
+    pub(super) type_name: String,
+    pub(super) node_type: Arc<NodeType>,
+    pub(super) sync_mode: SyncMode,
+    /// Complete and of the declared types; connected ones have their default.
+    pub(super) properties: Map<String, Value>,
+    pub(super) inputs: Vec<InputHandle>,
+    pub(super) outputs: Vec<OutputHandle>,
+}
+
+#[derive(Debug)]
+pub(super) struct InputHandle {
+    pub(super) name: String,
+    /// What the property takes; `None` for one that only this node has.
+    pub(super) kind: Option<TypeDescriptor>,
+    /// How many edges lead here.
+    pub(super) edges: usize,
+    /// Whether the values of all edges are gathered into one list.
+    pub(super) gathers: bool,
+    /// Whether more than one value may come.
+    pub(super) streams: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct OutputHandle {
+    pub(super) name: String,
+    pub(super) routes: Vec<Route>,
+}
+
+/// Where the values of an output go: over which edge, to which node, into which input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub(super) edge: usize,
+    pub(super) node: usize,
+    pub(super) input: usize,
+    /// Whether the edge comes from a list and its elements are gathered, not the list.
+    pub(super) spreads: bool,
+}
+
+impl Plan {
+    /// Plans a graph that validation found no fault with.
+    pub(super) fn new(request: RunRequest, library: &NodeLibrary) -> Result<Self, InvalidGraph> {
+        let RunRequest {
+            job_id,
+            workflow_id,
+            graph,
+            mut params,
+        } = request;
+        let mut problems = Vec::new();
+        let mut nodes = Vec::with_capacity(graph.nodes.len());
+        let mut places = HashMap::with_capacity(graph.nodes.len());
+        let connected = connected_inputs(&graph);
+        for node in &graph.nodes {
+            // Validation has looked every type up already.
+            let Some(node_type) = library.find(&node.node_type) else {
+                continue;
+            };
+            if node_type.role == Role::Ignored {
+                continue;
+            }
+            let properties = properties(node, node_type, &connected, &mut params, &mut problems);
+            places.insert(node.id.clone(), nodes.len());
+            nodes.push(PlannedNode {
+                id: node.id.clone(),
+                type_name: node.node_type.clone(),
+                node_type: Arc::clone(node_type),
+                sync_mode: node.sync_mode.clone(),
+                properties,
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+            });
+        }
+        if !problems.is_empty() {
+            return Err(InvalidGraph {
+                report: Report {
+                    errors: problems,
+                    ..Report::default()
+                },
+            });
+        }
+        let edges = connect(&graph, &places, &mut nodes);
+        mark_streams(&mut nodes);
+        let unknown_params = params.into_iter().map(|(name, _)| name).collect();
+        Ok(Self {
+            job_id,
+            workflow_id,
+            nodes,
+            edges,
+            unknown_params,
+        })
+    }
+}
+
+fn connected_inputs(graph: &Graph) -> BTreeSet<(&str, &str)> {
+    let ends = graph
+        .edges
+        .iter()
+        .map(|edge| (edge.target.as_str(), edge.target_handle.as_str()));
+    ends.collect()
+}
+
+/// Defaults, then the node's own values, then the parameter; a connected property keeps its
+/// default until a value arrives (protocol page 1.3).
+fn properties(
+    node: &Node,
+    node_type: &NodeType,
+    connected: &BTreeSet<(&str, &str)>,
+    params: &mut Map<String, Value>,
+    problems: &mut Vec<Problem>,
+) -> Map<String, Value> {
+    let mut all = Map::new();
+    for property in &node_type.metadata().properties {
+        let is_connected = connected.contains(&(node.id.as_str(), property.name.as_str()));
+        let own = node.property(&property.name).filter(|_| !is_connected);
+        let own = own.or_else(|| node.dynamic_properties.get(&property.name));
+        let set = own.filter(|value| !(value.is_null() && property.kind.null_is_unset()));
+        // Validation has tried every value, so a default here is never a silent replacement.
+        let value = set.and_then(|value| property.kind.coerce(value.clone()).ok());
+        all.insert(
+            property.name.clone(),
+            value.unwrap_or_else(|| property.default.clone()),
+        );
+    }
+    if node_type.metadata().is_dynamic {
+        for (name, value) in &node.dynamic_properties {
+            all.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    if node_type.role == Role::Input {
+        let name = node.public_name();
+        if let (Some(value), Some(property)) =
+            (params.remove(name), node_type.find_property("value"))
+        {
+            match property.kind.coerce(value) {
+                Ok(value) => {
+                    all.insert("value".to_owned(), value);
+                }
+                Err(reason) => problems.push(
+                    Problem::new(
+                        ProblemKind::TypeMismatch,
+                        format!("parameter {name:?} (node {}) {reason}", node.id),
+                    )
+                    .at_node(&node.id),
+                ),
+            }
+        }
+    }
+    all
+}
+
+/// Fills in the handles and returns the edges' names.
+fn connect(
+    graph: &Graph,
+    places: &HashMap<String, usize>,
+    nodes: &mut [PlannedNode],
+) -> Vec<String> {
+    let mut names = Vec::with_capacity(graph.edges.len());
+    for edge in &graph.edges {
+        let (Some(&source), Some(&target)) = (places.get(&edge.source), places.get(&edge.target))
+        else {
+            continue;
+        };
+        let input = input_handle(&mut nodes[target], &edge.target_handle);
+        nodes[target].inputs[input].edges += 1;
+        let output = output_handle(&mut nodes[source], &edge.source_handle);
+        let route = Route {
+            edge: names.len(),
+            node: target,
+            input,
+            spreads: false,
+        };
+        nodes[source].outputs[output].routes.push(route);
+        names.push(edge.event_id());
+    }
+    for source in 0..nodes.len() {
+        for output in 0..nodes[source].outputs.len() {
+            for index in 0..nodes[source].outputs[output].routes.len() {
+                let name = &nodes[source].outputs[output].name;
+                let declared = nodes[source].node_type.find_output(name);
+                let kind = declared.map_or_else(TypeDescriptor::any, |found| found.kind.clone());
+                let route = nodes[source].outputs[output].routes[index];
+                let target = &mut nodes[route.node];
+                let live = target.node_type.is_streaming_input();
+                let input = &mut target.inputs[route.input];
+                let takes_list = input.kind.as_ref().is_some_and(TypeDescriptor::is_list);
+                let gives_list = kind.is_list() || kind.kind == "any";
+                input.gathers |= takes_list && !live && (input.edges > 1 || !gives_list);
+                nodes[source].outputs[output].routes[index].spreads = kind.is_list();
+            }
+        }
+    }
+    names
+}
+
+fn input_handle(node: &mut PlannedNode, name: &str) -> usize {
+    if let Some(index) = node.inputs.iter().position(|input| input.name == name) {
+        return index;
+    }
+    let kind = node
+        .node_type
+        .find_property(name)
+        .map(|property| property.kind.clone());
+    let input = InputHandle {
+        name: name.to_owned(),
+        kind,
+        edges: 0,
+        gathers: false,
+        streams: false,
+    };
+    node.inputs.push(input);
+    node.inputs.len() - 1
+}
+
+fn output_handle(node: &mut PlannedNode, name: &str) -> usize {
+    if let Some(index) = node.outputs.iter().position(|output| output.name == name) {
+        return index;
+    }
+    node.outputs.push(OutputHandle {
+        name: name.to_owned(),
+        routes: Vec::new(),
+    });
+    node.outputs.len() - 1
+}
+
+/// A node streams if its type does or if it runs once per value of a stream; a node that
+/// reads its inputs itself and gathers them ends the stream.
+fn mark_streams(nodes: &mut [PlannedNode]) {
+    let mut work: Vec<usize> = (0..nodes.len())
+        .filter(|&index| nodes[index].node_type.metadata().is_streaming_output)
+        .collect();
+    let mut streams = vec![false; nodes.len()];
+    while let Some(index) = work.pop() {
+        if std::mem::replace(&mut streams[index], true) {
+            continue;
+        }
+        let routes: Vec<Route> = nodes[index]
+            .outputs
+            .iter()
+            .flat_map(|output| output.routes.iter().copied())
+            .collect();
+        for route in routes {
+            let target = &mut nodes[route.node];
+            let input = &mut target.inputs[route.input];
+            input.streams = !input.gathers;
+            if input.streams && !target.node_type.is_streaming_input() {
+                work.push(route.node);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Workflow graphs: model, validation, engine and node library; runs on any async runtime.
+//!
+//! A [`Graph`] is checked by [`validate`] against a [`NodeLibrary`] and run by an [`Engine`].
+//! The [`Run`] it returns does its work while it is polled for events: no threads, no timers,
+//! no runtime. Dropping it cancels everything.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use clawnode_workflows::{Engine, Graph, NodeLibrary, RunRequest};
+//!
+//! # futures_util::FutureExt::now_or_never(async {
+//! let graph: Graph = serde_json::from_str(r#"{
+//!     "nodes": [
+//!         {"id": "who", "type": "nodetool.input.StringInput", "data": {"name": "who"}},
+//!         {"id": "join", "type": "nodetool.text.Concat", "data": {"a": "hello "}},
+//!         {"id": "out", "type": "nodetool.output.Output", "data": {"name": "greeting"}}
+//!     ],
+//!     "edges": [
+//!         {"source": "who", "sourceHandle": "output", "target": "join", "targetHandle": "b"},
+//!         {"source": "join", "sourceHandle": "output", "target": "out", "targetHandle": "value"}
+//!     ]
+//! }"#)?;
+//! let engine = Engine::new(Arc::new(NodeLibrary::standard()));
+//! let mut request = RunRequest::new("job-1", graph);
+//! request.params.insert("who".into(), "world".into());
+//!
+//! let mut run = engine.run(request)?;
+//! while let Some(event) = run.next_event().await {
+//!     println!("{}: {}", event.update_type, event.data);
+//! }
+//! let outcome = run.outcome().expect("there is an outcome after the last event");
+//! assert_eq!(outcome.to_result()["result"]["greeting"][0], "hello world");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).expect("nothing in this graph waits")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A new node type is one file under `nodes` and one line in its list, see [`NodeType`].
+
+#![forbid(unsafe_code)]
+
+pub mod limits;
+
+mod engine;
+mod graph;
+mod library;
+mod metadata;
+mod node;
+mod nodes;
+mod python;
+mod types;
+mod validate;
+
+pub use engine::{
+    Engine, Inputs, InvalidGraph, NodeContext, Run, RunEvent, RunOutcome, RunRequest, RunStatus,
+    Severity,
+};
+pub use graph::{Edge, Graph, Node, SyncMode};
+pub use library::NodeLibrary;
+pub use metadata::{NodeMetadata, Output, Property};
+pub use node::{NodeError, NodeType, Outputs};
+pub use types::TypeDescriptor;
+pub use validate::{Problem, ProblemKind, Report, validate};

@@ -1,0 +1,60 @@
+//! Every limit of this crate, with its unit and its reason.
+
+/// Nodes in one graph. A graph is checked and planned in memory before it runs; the largest
+/// graphs people draw have a few hundred nodes, so this stops generated nonsense only.
+pub const MAX_NODES: usize = 10_000;
+
+/// Edges in one graph, for the same reason as [`MAX_NODES`].
+pub const MAX_EDGES: usize = 50_000;
+
+/// Values that wait at one input handle before its senders have to wait (protocol page 1.4).
+pub const EDGE_BUFFER: usize = 3;
+
+/// Values that may wait at one input handle after its buffer had to grow.
+///
+/// A buffer grows beyond [`EDGE_BUFFER`] only when the whole run would stand still otherwise,
+/// for example when a stream reaches a node both directly and through a `Collect`. This bounds
+/// what such a graph can hold in memory; one value more fails the run.
+pub const MAX_EDGE_BUFFER: usize = 100_000;
+
+/// Events that wait to be taken before the nodes that make them have to wait. Small, since a
+/// consumer that falls behind should slow the run down instead of filling memory.
+pub const EVENT_BUFFER: usize = 64;
+
+/// Values kept for one output name in the result of a run. The result is one message, so an
+/// endless stream into an Output node has to end somewhere; one value more fails the run.
+pub const MAX_OUTPUT_VALUES: usize = 100_000;
+
+/// Values that `Collect` and a gathering list input take into one list.
+pub const MAX_COLLECTED: usize = 1_000_000;
+
+/// Node steps and events that one poll of a run handles before it lets its host run other work.
+pub const POLL_BUDGET: u32 = 256;
+
+/// Node steps that a run spends, after a node failed, on values that were already under way.
+pub const DRAIN_BUDGET: u32 = 10_000;
+
+/// Bytes of JSON, estimated, of one value inside a `node_update`. That event tells how far a
+/// run is; results travel in `output_update`. Larger values are replaced by a short description.
+pub const MAX_NODE_UPDATE_VALUE: usize = 16 * 1024;
+
+/// Bytes of text that one template may produce.
+pub const MAX_TEMPLATE_OUTPUT: usize = 4 * 1024 * 1024;
+
+/// Bytes of one template's source text.
+pub const MAX_TEMPLATE_SOURCE: usize = 1024 * 1024;
+
+/// Instructions that one template may execute; stops nested loops that would run for hours.
+pub const TEMPLATE_FUEL: u64 = 1_000_000;
+
+/// Depth of nested macro calls and blocks in a template; stops endless recursion.
+pub const TEMPLATE_RECURSION: usize = 64;
+
+/// Bytes of one workflow file.
+pub const MAX_WORKFLOW_FILE: u64 = 25 * 1024 * 1024;
+
+/// Workflow files of one directory; those after the limit, in name order, are left out.
+pub const MAX_WORKFLOW_FILES: usize = 10_000;
+
+/// Rows that one list command returns at most.
+pub const MAX_LIST_LIMIT: u32 = 10_000;

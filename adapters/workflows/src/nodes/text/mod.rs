@@ -1,0 +1,5 @@
+//! `nodetool.text`: making and changing text.
+
+pub(super) mod concat;
+pub(super) mod format_text;
+mod template;

@@ -1,0 +1,129 @@
+//! Jinja templates whose results look as those of Jinja2 on Python, with every resource bounded.
+
+use std::{io, sync::LazyLock};
+
+use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, value};
+use serde_json::Map;
+
+use crate::{
+    limits::{MAX_TEMPLATE_OUTPUT, MAX_TEMPLATE_SOURCE, TEMPLATE_FUEL, TEMPLATE_RECURSION},
+    node::NodeError,
+    python,
+};
+
+/// The filters and settings all templates share.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    environment.set_fuel(Some(TEMPLATE_FUEL));
+    environment.set_recursion_limit(TEMPLATE_RECURSION);
+    environment.set_formatter(write_like_python);
+    environment.add_filter("truncate", truncate);
+    environment.add_filter("string", |value: &Value| text(value));
+    environment
+});
+
+/// Renders `template` with `variables`.
+pub(super) fn render(
+    template: &str,
+    variables: &Map<String, serde_json::Value>,
+) -> Result<String, NodeError> {
+    if template.len() > MAX_TEMPLATE_SOURCE {
+        return Err(format!(
+            "the template has {} bytes; the most is {MAX_TEMPLATE_SOURCE}",
+            template.len()
+        )
+        .into());
+    }
+    if !template.contains('{') {
+        return Ok(template.to_owned());
+    }
+    let mut bounded = Bounded {
+        text: Vec::new(),
+        full: false,
+    };
+    let result = ENVIRONMENT
+        .template_from_named_str("template", template)
+        .and_then(|parsed| {
+            parsed
+                .render_captured_to(value::Serde(variables), &mut bounded)
+                .map(|_| ())
+        });
+    if bounded.full {
+        return Err(format!("the template gives more than {MAX_TEMPLATE_OUTPUT} bytes").into());
+    }
+    result.map_err(|error| NodeError::from(format!("template: {error}")))?;
+    String::from_utf8(bounded.text).map_err(NodeError::new)
+}
+
+struct Bounded {
+    text: Vec<u8>,
+    full: bool,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > MAX_TEMPLATE_OUTPUT {
+            self.full = true;
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_like_python(
+    out: &mut Output<'_>,
+    _: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), Error> {
+    if let Some(text) = value.as_str() {
+        return out.write_str(text).map_err(Error::from);
+    }
+    out.write_str(&text(value)).map_err(Error::from)
+}
+
+/// Python's `str(value)`; nothing for a variable that does not exist, as in Jinja2.
+fn text(value: &Value) -> String {
+    if value.is_undefined() {
+        return String::new();
+    }
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
+    }
+    match serde_json::to_value(value) {
+        Ok(json) => python::text(&json),
+        Err(_) => value.to_string(),
+    }
+}
+
+/// Jinja2's `truncate(length=255, killwords=False, end='...', leeway=5)`.
+fn truncate(text: &str, args: value::Rest<Value>) -> Result<String, Error> {
+    let number = |index: usize, default: usize| match args.get(index) {
+        Some(value) => usize::try_from(value.clone()),
+        None => Ok(default),
+    };
+    let (length, leeway) = (number(0, 255)?, number(3, 5)?);
+    let kill_words = args.get(1).is_some_and(Value::is_true);
+    let end = args.get(2).and_then(Value::as_str).unwrap_or("...");
+    let total = text.chars().count();
+    let end_length = end.chars().count();
+    if length < end_length {
+        let message = format!("truncate needs a length of at least {end_length}");
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    if total <= length.saturating_add(leeway) {
+        return Ok(text.to_owned());
+    }
+    let kept: String = text.chars().take(length - end_length).collect();
+    let kept = match kept.rsplit_once(' ') {
+        Some((words, _)) if !kill_words => words,
+        _ => &kept,
+    };
+    Ok(format!("{kept}{end}"))
+}
