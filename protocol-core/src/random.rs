@@ -4,7 +4,6 @@ use chacha20::rand_core::{Rng, SeedableRng};
 /// The only source of randomness in this crate: masks, keys, jitter and ids come from one seed.
 ///
 /// A cryptographic generator, because a peer must not be able to predict masks (RFC 6455 section 10.3).
-#[derive(Clone)]
 pub(crate) struct Random(ChaCha12Rng);
 
 impl Random {

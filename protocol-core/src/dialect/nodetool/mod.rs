@@ -1,0 +1,66 @@
+//! The gateway protocol of NodeTool: JSON text messages, nine types.
+//!
+//! A node registers, sends heartbeats, and answers `workflow_request` and `command_request` with an `ack` and one
+//! `workflow_response` or `command_response`. Timestamps are sent in UTC with `Z`; ISO times with or without a zone and epoch
+//! numbers are read. Unknown fields are ignored, unknown types reach the application.
+
+mod gateway;
+mod node;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use crate::dialect::{OnCancel, OnDisconnect, RepeatedId, Rules};
+
+pub(crate) use gateway::Gateway;
+pub(super) use node::Node;
+
+/// What this dialect promises: requests are acknowledged, a repeated id repeats the answer, work survives a disconnect, and
+/// cancelled work is answered as failed.
+pub(super) const RULES: Rules = Rules {
+    acknowledge: true,
+    repeated_id: RepeatedId::Replay,
+    disconnect: OnDisconnect::Keep,
+    cancelled: OnCancel::Answer,
+};
+
+/// The user id that stands for "whoever the node belongs to": the default of the protocol's requests.
+pub const DEFAULT_USER_ID: &str = "1";
+
+/// Who this node is to a gateway of this dialect.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The node's name, unique among the gateway's nodes.
+    pub node_id: String,
+    /// On whose behalf requests run that name no user, or [`DEFAULT_USER_ID`].
+    pub user_id: String,
+    /// Other users whose requests are taken; those of anyone else are refused.
+    pub allowed_users: Vec<String>,
+    /// Where the token goes.
+    pub token_in: TokenIn,
+}
+
+impl Config {
+    /// A node of the default user that sends its token as a header.
+    pub fn new(node_id: impl Into<String>) -> Self {
+        Self {
+            node_id: node_id.into(),
+            user_id: DEFAULT_USER_ID.to_owned(),
+            allowed_users: Vec::new(),
+            token_in: TokenIn::Header,
+        }
+    }
+}
+
+/// Where the token goes in the HTTP upgrade request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenIn {
+    /// `Authorization: Bearer ...` (RFC 6750 section 2.1).
+    #[default]
+    Header,
+    /// `?token=...`, as the original client sends it. Proxies and servers tend to log it.
+    Query,
+    /// Both.
+    Both,
+}

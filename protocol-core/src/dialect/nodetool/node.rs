@@ -1,0 +1,265 @@
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::value::RawValue;
+
+use super::wire::{self, AckMessage, Envelope, Field, Invalid};
+use super::{Config, DEFAULT_USER_ID, TokenIn};
+use crate::dialect::{FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway};
+use crate::node::Endpoint;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+use crate::websocket::{ClientRequest, Connection, InvalidRequest};
+use crate::work::{Outcome, Task, WorkflowSource};
+
+/// The node's side.
+#[derive(Debug)]
+pub(crate) struct Node {
+    config: Config,
+}
+
+impl Node {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
+impl NodeSession for Node {
+    fn upgrade_request(
+        &self,
+        endpoint: &Endpoint,
+        credential: Option<&Secret>,
+    ) -> Result<ClientRequest, InvalidRequest> {
+        let token_in = self.config.token_in;
+        let header = credential.filter(|_| token_in != TokenIn::Query);
+        let query = credential.filter(|_| token_in != TokenIn::Header);
+        let request = match query {
+            Some(token) => {
+                ClientRequest::new(&endpoint.authority, &with_token(&endpoint.target, token))?
+            }
+            None => ClientRequest::new(&endpoint.authority, &endpoint.target)?,
+        };
+        match header {
+            Some(token) => request.header("Authorization", &format!("Bearer {}", token.expose())),
+            None => Ok(request),
+        }
+    }
+
+    fn read(&mut self, message: Message<'_>) -> FromGateway {
+        let envelope = match Envelope::parse(message) {
+            Ok(envelope) => envelope,
+            Err(problem) => return fault(problem, FaultReply::Error { request_id: None }),
+        };
+        let kind = envelope.kind.text("type").ok().flatten();
+        match kind.as_deref() {
+            Some("workflow_request") => self.read_request(&envelope, TaskKind::Workflow),
+            Some("command_request") => {
+                let name = envelope.command.text("command").ok().flatten().unwrap_or_default();
+                self.read_request(&envelope, TaskKind::Command(name.into()))
+            }
+            Some("ack") => match envelope.request_id.required_text("request_id") {
+                Ok(id) => FromGateway::Settled { request_id: id.into_owned() },
+                Err(invalid) => fault(invalid.to_string(), FaultReply::Silence),
+            },
+            Some("error") => FromGateway::Error {
+                error: envelope.error.describe(),
+                details: envelope.details.raw().map(|details| details.get().to_owned()),
+            },
+            Some(own) if wire::TYPES.contains(&own) => {
+                let problem = format!("a gateway does not send `{own}`; a node does");
+                let request_id = envelope.readable_request_id();
+                fault(problem, FaultReply::Error { request_id })
+            }
+            other => FromGateway::Custom {
+                kind: other.unwrap_or_default().to_owned(),
+                text: message.as_json().unwrap_or_default().to_owned(),
+            },
+        }
+    }
+
+    fn write(&mut self, utc: Timestamp, words: ToGateway<'_>, out: &mut Connection) {
+        let timestamp = utc;
+        let node_id = &self.config.node_id;
+        match words {
+            ToGateway::Register { workflows, commands } => wire::send(
+                out,
+                &wire::NodeRegistration {
+                    kind: "node_registration",
+                    timestamp,
+                    node_id,
+                    capabilities: wire::Capabilities { workflow_execution: workflows, commands },
+                    metadata: wire::Metadata { user_id: &self.config.user_id },
+                },
+            ),
+            ToGateway::Alive => wire::send(
+                out,
+                &wire::Heartbeat { kind: "heartbeat", timestamp, node_id, status: "active" },
+            ),
+            ToGateway::Accept { request_id, kind, repeated } => {
+                let message = match kind {
+                    _ if repeated => AckMessage::Repeated,
+                    TaskKind::Workflow => AckMessage::WorkflowStarted,
+                    TaskKind::Command(name) => AckMessage::Command(name),
+                };
+                wire::send(
+                    out,
+                    &wire::Ack { kind: "ack", timestamp, request_id, message: Some(message) },
+                );
+            }
+            ToGateway::Progress { request_id, job_id, update } => wire::send(
+                out,
+                &wire::WorkflowUpdate {
+                    kind: "workflow_update",
+                    timestamp,
+                    request_id,
+                    job_id: Some(job_id),
+                    update_type: &update.kind,
+                    data: &update.data,
+                },
+            ),
+            ToGateway::Answer { request_id, kind, job_id, outcome } => {
+                let (done, result, error) = match outcome {
+                    Outcome::Completed(result) => (true, Some(&**result), None),
+                    Outcome::Failed(failure) => {
+                        (false, failure.partial.as_deref(), Some(failure.message.as_str()))
+                    }
+                };
+                match kind {
+                    TaskKind::Workflow => wire::send(
+                        out,
+                        &wire::WorkflowResponse {
+                            kind: "workflow_response",
+                            timestamp,
+                            request_id,
+                            status: if done { "completed" } else { "failed" },
+                            result,
+                            error,
+                            job_id,
+                        },
+                    ),
+                    TaskKind::Command(_) => wire::send(
+                        out,
+                        &wire::CommandResponse {
+                            kind: "command_response",
+                            timestamp,
+                            request_id,
+                            status: if done { "success" } else { "error" },
+                            result,
+                            error,
+                        },
+                    ),
+                }
+            }
+            ToGateway::Error { error, request_id } => wire::send_error(out, utc, error, request_id),
+            ToGateway::Custom(text) => wire::send_text(out, text),
+        }
+    }
+
+    fn reserves(&self, kind: &str) -> bool {
+        wire::TYPES.contains(&kind)
+    }
+}
+
+impl Node {
+    fn read_request(&self, envelope: &Envelope<'_>, kind: TaskKind) -> FromGateway {
+        let Some(request_id) = envelope.readable_request_id() else {
+            let problem = match envelope.request_id.required_text("request_id") {
+                Err(invalid) => invalid.to_string(),
+                Ok(_) => "`request_id` must not be empty".to_owned(),
+            };
+            return fault(problem, FaultReply::Error { request_id: None });
+        };
+        match self.task(envelope, &kind) {
+            Ok((user_id, task)) => FromGateway::Work { request_id, user_id, task },
+            Err(problem) => fault(problem, FaultReply::Answer { request_id, kind }),
+        }
+    }
+
+    fn task(&self, envelope: &Envelope<'_>, kind: &TaskKind) -> Result<(String, Task), String> {
+        envelope.timestamp.check_timestamp().map_err(describe)?;
+        match kind {
+            TaskKind::Workflow => {
+                let id = envelope.workflow_id.text("workflow_id").map_err(describe)?;
+                let graph = envelope.graph.object("graph").map_err(describe)?;
+                let source = match (id, graph) {
+                    (Some(id), None) => WorkflowSource::Id(id.into_owned()),
+                    (None, Some(graph)) => WorkflowSource::Graph(graph.to_owned()),
+                    (Some(_), Some(_)) => {
+                        return Err("workflow_id and graph are both given; give one of them".into());
+                    }
+                    (None, None) => return Err("either workflow_id or graph must be given".into()),
+                };
+                let params = envelope.params.object("params").map_err(describe)?;
+                let user_id = self.user(envelope.user_id)?;
+                Ok((user_id, Task::Workflow { source, params: owned_or_empty(params) }))
+            }
+            TaskKind::Command(_) => {
+                let name =
+                    envelope.command.required_text("command").map_err(describe)?.into_owned();
+                let args = envelope.args.object("args").map_err(describe)?;
+                let user_id = match envelope.user_id.raw() {
+                    Some(_) => self.user(envelope.user_id)?,
+                    None => self.user(args.map(user_of_args).unwrap_or_default())?,
+                };
+                Ok((user_id, Task::Command { name, args: owned_or_empty(args) }))
+            }
+        }
+    }
+
+    fn user(&self, field: Field<'_>) -> Result<String, String> {
+        let config = &self.config;
+        match field.text("user_id").map_err(describe)? {
+            None => Ok(config.user_id.clone()),
+            Some(user) if user == DEFAULT_USER_ID || user == config.user_id => {
+                Ok(config.user_id.clone())
+            }
+            Some(user) if config.allowed_users.iter().any(|allowed| *allowed == user) => {
+                Ok(user.into_owned())
+            }
+            Some(user) => {
+                Err(format!("this node does not work for user `{user}`; its operator may allow it"))
+            }
+        }
+    }
+}
+
+/// The `user_id` among a command's arguments. Parsed only when it can be there.
+fn user_of_args(args: &RawValue) -> Field<'_> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Args<'a> {
+        #[serde(borrow)]
+        user_id: Field<'a>,
+    }
+    let json = args.get();
+    if json.contains("\"user_id\"") || json.contains("\\u") {
+        serde_json::from_str::<Args<'_>>(json).unwrap_or_default().user_id
+    } else {
+        Field::default()
+    }
+}
+
+fn owned_or_empty(object: Option<&RawValue>) -> Box<RawValue> {
+    object.map_or_else(wire::empty_object, ToOwned::to_owned)
+}
+
+fn describe(invalid: Invalid) -> String {
+    invalid.to_string()
+}
+
+fn fault(problem: String, reply: FaultReply) -> FromGateway {
+    FromGateway::Fault { problem, reply }
+}
+
+/// Everything but RFC 3986's unreserved characters.
+const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The target with `token` in its query, beside what is there already.
+fn with_token(target: &str, token: &Secret) -> String {
+    let token = utf8_percent_encode(token.expose(), TOKEN);
+    let separator = match target.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, query)) if query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{target}{separator}token={token}")
+}

@@ -1,0 +1,212 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::secret::Secret;
+use crate::websocket::{Closed, Refusal};
+use crate::work::{Answer, Outcome, Update, Work, WorkId};
+
+/// Everything that can happen to a node. One entry takes them all: [`Node::handle`](super::Node::handle).
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The application wants the node to connect. Once, first.
+    Start,
+    /// The credential that [`Action::Authenticate`] asked for; `None` where the gateway wants none.
+    Credential(Option<Secret>),
+    /// The byte stream that [`Action::Connect`] asked for is there (TLS included).
+    Connected,
+    /// It could not be had; the text says why, for people.
+    ConnectFailed(&'a str),
+    /// Bytes from the gateway.
+    Received(&'a [u8]),
+    /// The gateway will send no more bytes.
+    ReceivedEof,
+    /// The byte stream broke; the text says how, for people.
+    Disconnected(&'a str),
+    /// The socket took this many bytes of [`Node::transmit`](super::Node::transmit).
+    Sent(usize),
+    /// Time has passed. Any time is right; at [`Node::deadline`](super::Node::deadline) at the latest.
+    Timeout,
+    /// The admission of [`Action::Admit`] is kept: the work may be acknowledged and begin.
+    Admitted(WorkId),
+    /// It could not be kept, so the request is answered as failed with this reason.
+    NotAdmitted(WorkId, &'a str),
+    /// News of running work.
+    Progress(WorkId, Update),
+    /// Running work has ended.
+    Answer(WorkId, Outcome),
+    /// The answer of [`Action::Record`] is kept: it may be sent.
+    Recorded(WorkId),
+    /// Stop one piece of work: it is answered as failed, or not at all, as the dialect has it.
+    Cancel(WorkId, &'a str),
+    /// Send a message of the application's own: a JSON object whose `type` the dialect does not use.
+    Custom(&'a str),
+    /// Stop the node: take no new work, give running work this long, then close with 1001 and flush.
+    /// Given again, it may shorten the time.
+    Stop(Duration),
+}
+
+/// What the driver or the application must do. Taken by [`Node::poll_action`](super::Node::poll_action).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Action {
+    /// Fetch the credential for the next attempt and answer with [`Input::Credential`]. Asked anew at each attempt, so that tokens can change.
+    Authenticate,
+    /// Open a byte stream to the gateway and answer with [`Input::Connected`] or [`Input::ConnectFailed`].
+    Connect,
+    /// Drop the byte stream, or the attempt to open one, at once. No input about it is due any more.
+    Disconnect,
+    /// Keep this work (durably, if the application has a journal) and answer with [`Input::Admitted`] or [`Input::NotAdmitted`].
+    Admit(Arc<Work>),
+    /// Run this work; later answer with [`Input::Answer`].
+    Start(Arc<Work>),
+    /// Stop running this work. Its answer, should it still come, is ignored.
+    Cancel(WorkId),
+    /// Keep this answer (durably, if the application has a journal) and say [`Input::Recorded`].
+    Record(Arc<Answer>),
+    /// The gateway has the answer to this work: a journal need keep it no longer.
+    Settled(WorkId),
+    /// Something an application may like to know.
+    Notify(Event),
+    /// The node has stopped for good. The last action.
+    Stopped(StopReason),
+}
+
+/// News about the connection, for logs, user interfaces and applications.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The WebSocket is open.
+    Connected,
+    /// The node is registered and takes work.
+    Ready,
+    /// The connection is gone or never came; the next attempt follows after `retry_in`. `None`: no further attempt.
+    Lost {
+        /// Why.
+        reason: LostReason,
+        /// When the node tries again.
+        retry_in: Option<Duration>,
+    },
+    /// The gateway reports an error. It is never answered.
+    GatewayError {
+        /// The gateway's text.
+        error: String,
+        /// The gateway's details, JSON.
+        details: Option<String>,
+    },
+    /// A message of a type the dialect does not know, as it came: one JSON object.
+    Custom {
+        /// Its `type`; empty if it has none that is a string.
+        kind: String,
+        /// The whole message.
+        text: String,
+    },
+    /// The gateway sent something that is not a valid message. It has been told, unless it sends too many.
+    Faulty {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Updates were dropped because the connection is slower than the work.
+    UpdatesDropped {
+        /// The work concerned.
+        work: WorkId,
+        /// How many, in all, for this work.
+        dropped: u64,
+    },
+}
+
+/// Why a connection ended or was not made.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// No byte stream.
+    #[error("could not connect: {0}")]
+    ConnectFailed(String),
+    /// The gateway answered the HTTP upgrade with something else than 101.
+    #[error("the gateway refused the connection: {0}")]
+    Refused(Refusal),
+    /// The WebSocket ended.
+    #[error("{0}")]
+    Closed(Closed),
+    /// The byte stream broke.
+    #[error("the connection broke: {0}")]
+    Disconnected(String),
+    /// A deadline passed.
+    #[error("{0}")]
+    TimedOut(Deadline),
+    /// The credential cannot be sent as it is.
+    #[error("the token cannot be sent: {0}")]
+    UnusableCredential(String),
+}
+
+/// What a node waits for; the reason of a [`Node::deadline`](super::Node::deadline).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// The byte stream must be there.
+    #[error("no connection in time")]
+    Connect,
+    /// The HTTP upgrade must be answered.
+    #[error("the gateway did not answer the WebSocket handshake in time")]
+    Open,
+    /// The node must be registered.
+    #[error("registration took too long")]
+    Register,
+    /// The next heartbeat is due.
+    #[error("the gateway is silent")]
+    Heartbeat,
+    /// It is time to ask whether answers arrived.
+    #[error("no confirmation")]
+    Confirm,
+    /// The closing handshake must be done.
+    #[error("the gateway did not close in time")]
+    Close,
+    /// The next attempt to connect is due.
+    #[error("waiting to reconnect")]
+    Reconnect,
+    /// Running work must have ended, since the node is stopping.
+    #[error("running work did not end in time")]
+    Drain,
+}
+
+/// Why a node stopped for good.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The application asked for it.
+    #[error("stopped as asked")]
+    Requested,
+    /// The gateway's refusal will not change by trying again, and the node was never ready with this configuration.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The other side does not speak WebSocket as it should, and the node was never ready with this configuration.
+    #[error("this is no gateway: {0}")]
+    NotAGateway(Closed),
+    /// The credential cannot be sent as it is.
+    #[error("the token cannot be sent: {0}")]
+    UnusableCredential(String),
+}
+
+/// The caller did something the node cannot make sense of. The node is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The input does not fit the state, such as bytes received while there is no connection.
+    #[error("this input does not fit the state of the node")]
+    WrongState,
+    /// More bytes reported as sent than were lent.
+    #[error("more bytes were reported as sent than transmit() had lent")]
+    SentTooMuch,
+    /// This node never issued that work id, or the work has not got that far.
+    #[error("no such work awaits this input")]
+    UnknownWork,
+    /// A custom message must be a JSON object with a `type` of its own.
+    #[error(
+        "a custom message must be a JSON object with a string `type` that the dialect does not use"
+    )]
+    NotACustomMessage,
+    /// The message cannot be sent now: the node is not ready, or too much waits for the socket. Try again later.
+    #[error("the message cannot be sent now; try again when the node is ready")]
+    NotSendable,
+}

@@ -1,0 +1,75 @@
+//! Heartbeats, and the pings that prove what arrived.
+
+use super::life::Ending;
+use super::{Deadline, LostReason, Node};
+use crate::dialect::ToGateway;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ping {
+    pub(super) number: u64,
+    /// The stream position just after it: only once that is written can a pong be expected.
+    pub(super) written_at: u64,
+    /// How many answers were written before it.
+    pub(super) answers: u64,
+    /// How much was written when the last heartbeat fell due, and how many have since.
+    pub(super) sent_by_beat: u64,
+    pub(super) beats: u32,
+}
+
+impl Node {
+    /// One heartbeat: a message, a ping, and the judgement whether the gateway is still there.
+    pub(super) fn beat(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let sent = link.websocket.bytes_sent_total();
+        if let Some(ping) = &mut link.awaited {
+            let reading = ping.written_at > ping.sent_by_beat && sent > ping.sent_by_beat;
+            if !link.heard && !reading {
+                let lost = LostReason::TimedOut(Deadline::Heartbeat);
+                return self.finish(Ending::retry(lost));
+            }
+            ping.sent_by_beat = sent;
+            ping.beats += 1;
+            // A gateway that talks but never sends a pong: two intervals of life have to do as proof.
+            if link.heard && ping.beats >= 2 && ping.written_at <= sent {
+                let number = ping.number;
+                self.pong(Some(number));
+            }
+        }
+        let Some(link) = &mut self.link else { return };
+        link.heard = false;
+        if link.websocket.transmit().len() < self.config.limits.transmit_bytes {
+            link.session.write(self.utc, ToGateway::Alive, &mut link.websocket);
+        }
+        self.ping();
+        let interval = self.config.timing.heartbeat_interval;
+        self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
+    }
+
+    /// Asks for a sign of life, which also proves that everything before it arrived. One question at a time.
+    pub(super) fn ping(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if link.awaited.is_some() {
+            return;
+        }
+        let number = link.pings;
+        if link.websocket.ping(&number.to_be_bytes()).is_err() {
+            return;
+        }
+        link.pings += 1;
+        self.timers.clear(Deadline::Confirm);
+        link.awaited = Some(Ping {
+            number,
+            written_at: link.websocket.bytes_queued_total(),
+            answers: self.ledger.written(),
+            sent_by_beat: link.websocket.bytes_sent_total(),
+            beats: 0,
+        });
+    }
+
+    pub(super) fn pong(&mut self, number: Option<u64>) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(ping) = link.awaited.take_if(|ping| Some(ping.number) == number) {
+            self.ledger.confirm_through(self.now, ping.answers, &mut self.actions);
+        }
+    }
+}

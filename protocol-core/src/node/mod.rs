@@ -1,0 +1,219 @@
+//! A node: its life across connections.
+
+mod backoff;
+mod config;
+mod input;
+mod life;
+mod liveness;
+mod messages;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::dialect::NodeSession;
+use crate::faults::FaultReplies;
+use crate::ledger::Ledger;
+use crate::random::Random;
+use crate::time::{Now, Timestamp};
+use crate::timers::Timers;
+use crate::websocket::Connection;
+use backoff::Backoff;
+use life::{Life, Stopping};
+use liveness::Ping;
+pub(crate) use messages::custom_kind;
+
+pub use crate::ledger::Tally;
+pub use config::{Config, Endpoint, Limits, Timing};
+pub use input::{Action, Deadline, Event, Input, LostReason, Misuse, StopReason};
+
+/// A node of a gateway, from the first attempt to connect until it stops, as a pure state machine.
+///
+/// Methods are of three kinds. **Input**: [`handle`](Self::handle) takes everything that happens. **Output**:
+/// [`poll_action`](Self::poll_action) says what to do, [`transmit`](Self::transmit) lends the bytes to write,
+/// [`deadline`](Self::deadline) says when to come back at the latest. **Getters** change nothing.
+///
+/// # The drain contract
+///
+/// After every input, [`Sent`](Input::Sent) and [`Timeout`](Input::Timeout) included, call `poll_action` until it returns
+/// `None` and do what it says. Only then are `transmit` and `deadline` up to date, and the next input may come. Bytes received
+/// are decoded while actions are polled, so what a flood of messages may occupy is bounded by the bytes of one input.
+///
+/// A deadline given back as [`Timeout`](Input::Timeout) always makes progress: it is gone or has moved afterwards.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    random: Random,
+    now: Duration,
+    utc: Timestamp,
+    life: Life,
+    timers: Timers<Deadline, 8>,
+    backoff: Backoff,
+    link: Option<Link>,
+    ledger: Ledger,
+    actions: VecDeque<Action>,
+    stopping: Stopping,
+    ever_ready: bool,
+    fault_replies: FaultReplies,
+}
+
+/// Where a node is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Not started.
+    Idle,
+    /// Waiting for the credential.
+    Authenticating,
+    /// Waiting for the byte stream.
+    Connecting,
+    /// Waiting for the answer to the HTTP upgrade.
+    Opening,
+    /// Waiting for the registration to be written.
+    Registering,
+    /// Registered: it takes work.
+    Ready,
+    /// Closing the connection.
+    Closing,
+    /// Waiting to try again.
+    Waiting,
+    /// Stopped for good.
+    Stopped,
+}
+
+/// One connection and what is known of it.
+#[derive(Debug)]
+struct Link {
+    websocket: Connection,
+    session: Box<dyn NodeSession>,
+    /// Whether anything came since the last heartbeat.
+    heard: bool,
+    /// The number of the last ping, and what its pong proves.
+    pings: u64,
+    awaited: Option<Ping>,
+}
+
+impl Node {
+    /// A node that has not started. Everything random in its life comes from `seed`: the same seed and inputs give the same
+    /// bytes and actions.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut random = Random::from_seed(seed);
+        let ledger = Ledger::new(config.dialect.rules(), config.limits.clone(), random.child());
+        let backoff =
+            Backoff::new(config.timing.reconnect_delay, config.timing.max_reconnect_delay);
+        Self {
+            random,
+            now: Duration::ZERO,
+            utc: Timestamp::default(),
+            life: Life::Idle,
+            timers: Timers::new([
+                Deadline::Connect,
+                Deadline::Open,
+                Deadline::Register,
+                Deadline::Heartbeat,
+                Deadline::Confirm,
+                Deadline::Close,
+                Deadline::Reconnect,
+                Deadline::Drain,
+            ]),
+            backoff,
+            link: None,
+            ledger,
+            actions: VecDeque::new(),
+            stopping: Stopping::No,
+            ever_ready: false,
+            fault_replies: FaultReplies::new(config.limits.fault_replies),
+            config,
+        }
+    }
+
+    /// Takes one input. Drain afterwards, as [the contract](Self#the-drain-contract) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] when the input does not fit; nothing has changed then. What the gateway does wrong is never an error here.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Misuse> {
+        self.now = self.now.max(now.monotonic);
+        self.utc = now.utc;
+        match input {
+            Input::Start => self.start(),
+            Input::Credential(credential) => self.authenticated(credential),
+            Input::Connected => self.connected(),
+            Input::ConnectFailed(why) => self.connect_failed(why),
+            Input::Received(bytes) => self.with_link(|link| {
+                link.heard = true;
+                link.websocket.receive(bytes);
+            }),
+            Input::ReceivedEof => self.with_link(|link| link.websocket.receive_eof()),
+            Input::Disconnected(why) => self.disconnected(why),
+            Input::Sent(count) => self.sent(count),
+            Input::Timeout => {
+                while let Some(deadline) = self.timers.take_due(self.now) {
+                    self.timed_out(deadline);
+                }
+                Ok(())
+            }
+            Input::Admitted(work) => self.ledger.admitted(work, &mut self.actions),
+            Input::NotAdmitted(work, why) => self.ledger.not_admitted(work, why),
+            Input::Progress(work, update) => self.ledger.progress(work, update, &mut self.actions),
+            Input::Answer(work, outcome) => self.ledger.answer(work, outcome, &mut self.actions),
+            Input::Recorded(work) => self.ledger.recorded(work),
+            Input::Cancel(work, why) => self.ledger.cancel(work, why, &mut self.actions),
+            Input::Custom(text) => self.custom(text),
+            Input::Stop(grace) => {
+                self.stop(grace);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next thing to do, `None` when there is nothing more for now.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            if !self.listen() {
+                self.settle();
+                self.pump();
+                return self.actions.pop_front();
+            }
+        }
+    }
+
+    /// The bytes that wait for the socket, empty without a connection. Tell with [`Input::Sent`] how many it took.
+    pub fn transmit(&self) -> &[u8] {
+        self.link.as_ref().map_or(&[], |link| link.websocket.transmit())
+    }
+
+    /// When to give [`Input::Timeout`] at the latest, and what for. In the time of [`Now::monotonic`].
+    pub fn deadline(&self) -> Option<(Duration, Deadline)> {
+        self.timers.next()
+    }
+
+    /// Where the node is in its life.
+    pub fn phase(&self) -> Phase {
+        match self.life {
+            Life::Idle => Phase::Idle,
+            Life::Authenticating => Phase::Authenticating,
+            Life::Connecting { .. } => Phase::Connecting,
+            Life::Opening => Phase::Opening,
+            Life::Registering { .. } => Phase::Registering,
+            Life::Ready { .. } => Phase::Ready,
+            Life::Closing { .. } => Phase::Closing,
+            Life::Waiting => Phase::Waiting,
+            Life::Stopped => Phase::Stopped,
+        }
+    }
+
+    /// How much work there is, and what it occupies.
+    pub fn tally(&self) -> Tally {
+        self.ledger.tally()
+    }
+
+    /// What the node was told.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}

@@ -1,0 +1,391 @@
+//! A gateway's side of one connection with a node.
+
+mod input;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::dialect::{GatewaySession, Heard, Message, ToNode, nodetool};
+use crate::faults::FaultReplies;
+use crate::random::Random;
+use crate::time::{Now, Timestamp};
+use crate::timers::Timers;
+use crate::websocket::{self, Closed, Connection, Role};
+
+pub use input::{
+    Action, Deadline, Decision, FromNode, Input, LostReason, Misuse, Registration, Request, Timing,
+};
+
+/// What a [`Peer`] is told once.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The language spoken with nodes.
+    pub dialect: Dialect,
+    /// Periods and deadlines.
+    pub timing: Timing,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A peer that speaks `dialect`, with the default timing and limits.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, timing: Timing::default(), limits: Limits::default() }
+    }
+}
+
+/// The language a gateway speaks with its nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The gateway protocol of NodeTool.
+    #[default]
+    Nodetool,
+}
+
+impl Dialect {
+    fn session(self) -> Box<dyn GatewaySession> {
+        match self {
+            Self::Nodetool => Box::new(nodetool::Gateway),
+        }
+    }
+}
+
+/// Bounds of a peer's buffers.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bounds of the WebSocket.
+    pub websocket: websocket::Limits,
+    /// Bytes that may wait for the node before requests are refused as [`Misuse::Full`]. Default 64 MiB: two of the largest
+    /// messages and change; a node that reads slower than that should not be given more.
+    pub transmit_bytes: usize,
+    /// Replies to faulty messages that may be sent in a row; one more is earned each second. Default 10.
+    pub fault_replies: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            websocket: websocket::Limits::default(),
+            transmit_bytes: 64 << 20,
+            fault_replies: 10,
+        }
+    }
+}
+
+/// A gateway's side of one connection with a node, as a pure state machine.
+///
+/// The same three kinds of methods and the same [drain contract](crate::Node#the-drain-contract) as [`Node`](crate::Node):
+/// after every input call [`poll_action`](Self::poll_action) until it returns `None`; then write [`transmit`](Self::transmit),
+/// and come back at [`deadline`](Self::deadline) at the latest.
+#[derive(Debug)]
+pub struct Peer {
+    config: Config,
+    now: Duration,
+    utc: Timestamp,
+    life: Life,
+    timers: Timers<Deadline, 4>,
+    websocket: Connection,
+    session: Box<dyn GatewaySession>,
+    actions: VecDeque<Action>,
+    fault_replies: FaultReplies,
+    /// Whether anything came since the last look, and whether a ping has asked for it.
+    heard: bool,
+    pinged: bool,
+    sent_by_look: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Life {
+    Opening,
+    Authorizing,
+    Registering,
+    Ready,
+    Closing(LostReason),
+    Closed,
+}
+
+impl Peer {
+    /// A peer on a fresh byte stream: it reads the HTTP upgrade request itself.
+    pub fn new(config: Config, now: Now) -> Self {
+        let websocket = Connection::server(config.limits.websocket);
+        let mut peer = Self::on(websocket, config, now);
+        peer.timers.set(Deadline::Open, now.monotonic.saturating_add(peer.config.timing.open));
+        peer
+    }
+
+    /// A peer on a stream that an HTTP server has upgraded to WebSocket, and authorised, already.
+    pub fn upgraded(config: Config, now: Now, seed: [u8; 32]) -> Self {
+        let seed = Random::from_seed(seed).bytes();
+        let websocket = Connection::upgraded(Role::Server, config.limits.websocket, seed);
+        Self::on(websocket, config, now)
+    }
+
+    /// Takes one input. Drain afterwards, as [the contract](crate::Node#the-drain-contract) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] when the input does not fit; nothing has changed then. What the node does wrong is never an error here.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Misuse> {
+        self.now = self.now.max(now.monotonic);
+        self.utc = now.utc;
+        if self.life == Life::Closed {
+            return Err(Misuse::WrongState);
+        }
+        match input {
+            Input::Received(bytes) => {
+                self.heard = true;
+                self.websocket.receive(bytes);
+            }
+            Input::ReceivedEof => self.websocket.receive_eof(),
+            Input::Disconnected => self.end(match &self.life {
+                Life::Closing(reason) => reason.clone(),
+                _ => LostReason::Disconnected,
+            }),
+            Input::Sent(count) => self.websocket.sent(count).map_err(|_| Misuse::SentTooMuch)?,
+            Input::Timeout => {
+                while let Some(deadline) = self.timers.take_due(self.now) {
+                    self.timed_out(deadline);
+                }
+            }
+            Input::Authorize(decision) => self.decide(decision)?,
+            Input::Request(request) => self.say(ToNode::Request(request))?,
+            Input::Acknowledge(request_id) => self.say(ToNode::Acknowledge { request_id })?,
+            Input::Custom(text) => match crate::node::custom_kind(text) {
+                Some(kind) if !self.session.reserves(&kind) => self.say(ToNode::Custom(text))?,
+                _ => return Err(Misuse::NotACustomMessage),
+            },
+            Input::Close(code, why) => {
+                if !matches!(self.life, Life::Registering | Life::Ready) {
+                    return Err(Misuse::WrongState);
+                }
+                self.websocket.close(code, why).map_err(|_| Misuse::WrongState)?;
+                self.timers.clear_all();
+                self.timers.set(Deadline::Close, self.now.saturating_add(self.config.timing.close));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing to do, `None` when there is nothing more for now.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            if !self.listen() {
+                self.settle();
+                return self.actions.pop_front();
+            }
+        }
+    }
+
+    /// The bytes that wait for the socket. Tell with [`Input::Sent`] how many it took.
+    pub fn transmit(&self) -> &[u8] {
+        if self.life == Life::Closed { &[] } else { self.websocket.transmit() }
+    }
+
+    /// When to give [`Input::Timeout`] at the latest, and what for. In the time of [`Now::monotonic`].
+    pub fn deadline(&self) -> Option<(Duration, Deadline)> {
+        self.timers.next()
+    }
+
+    /// Whether the node is registered and the connection open.
+    pub fn is_ready(&self) -> bool {
+        self.life == Life::Ready && self.websocket.is_open()
+    }
+
+    fn on(websocket: Connection, config: Config, now: Now) -> Self {
+        Self {
+            now: now.monotonic,
+            utc: now.utc,
+            life: Life::Opening,
+            timers: Timers::new([
+                Deadline::Open,
+                Deadline::Register,
+                Deadline::Liveness,
+                Deadline::Close,
+            ]),
+            websocket,
+            session: config.dialect.session(),
+            actions: VecDeque::new(),
+            fault_replies: FaultReplies::new(config.limits.fault_replies),
+            heard: false,
+            pinged: false,
+            sent_by_look: 0,
+            config,
+        }
+    }
+
+    fn say(&mut self, words: ToNode<'_>) -> Result<(), Misuse> {
+        if !self.is_ready() {
+            return Err(Misuse::NotReady);
+        }
+        if self.websocket.transmit().len() >= self.config.limits.transmit_bytes {
+            return Err(Misuse::Full);
+        }
+        self.session.write(self.utc, words, &mut self.websocket);
+        Ok(())
+    }
+
+    fn decide(&mut self, decision: Decision<'_>) -> Result<(), Misuse> {
+        if self.life != Life::Authorizing {
+            return Err(Misuse::WrongState);
+        }
+        match decision {
+            Decision::Accept => self.websocket.accept().map_err(|_| Misuse::WrongState),
+            Decision::Reject { status, message, retry_after } => {
+                let retry_after = retry_after.map(|seconds| seconds.to_string());
+                let mut headers = vec![("Content-Type", "text/plain; charset=utf-8")];
+                headers.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
+                if status == 401 {
+                    headers.push(("WWW-Authenticate", "Bearer"));
+                }
+                self.websocket.reject(status, &headers, message).map_err(|_| Misuse::WrongState)?;
+                self.close_within_deadline(LostReason::Rejected(status));
+                Ok(())
+            }
+        }
+    }
+
+    /// Decodes at most one message; false when there is none.
+    fn listen(&mut self) -> bool {
+        if self.life == Life::Closed {
+            return false;
+        }
+        let Some(event) = self.websocket.poll() else { return false };
+        let heard = match event {
+            websocket::Event::Text(text) => self.session.read(Message::Text(text)),
+            websocket::Event::Binary(bytes) => self.session.read(Message::Binary(bytes)),
+            websocket::Event::Request(request) => {
+                self.life = Life::Authorizing;
+                self.actions.push_back(Action::Authorize(request));
+                return true;
+            }
+            websocket::Event::Open => {
+                self.life = Life::Registering;
+                self.timers.clear(Deadline::Open);
+                self.timers
+                    .set(Deadline::Register, self.now.saturating_add(self.config.timing.register));
+                self.timers
+                    .set(Deadline::Liveness, self.now.saturating_add(self.config.timing.liveness));
+                return true;
+            }
+            websocket::Event::Closed(closed) => {
+                let reason = match (&self.life, closed) {
+                    (Life::Closing(reason), _) => reason.clone(),
+                    (_, Closed::OpeningTimedOut) => LostReason::TimedOut(Deadline::Open),
+                    (_, closed) => LostReason::Closed(closed),
+                };
+                self.close_within_deadline(reason);
+                return true;
+            }
+            websocket::Event::Ping(_)
+            | websocket::Event::Pong(_)
+            | websocket::Event::Refused(_) => return true,
+        };
+        self.hear(heard);
+        true
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        if !matches!(self.life, Life::Registering | Life::Ready) {
+            return;
+        }
+        let message = match heard {
+            Heard::Message(message) => message,
+            Heard::Fault { problem, reply } => {
+                self.fault_replies.push(self.now, &problem, reply);
+                FromNode::Faulty { problem }
+            }
+        };
+        match (&self.life, &message) {
+            (Life::Registering, FromNode::Registered(_)) => {
+                self.life = Life::Ready;
+                self.timers.clear(Deadline::Register);
+            }
+            (Life::Registering, FromNode::Faulty { .. } | FromNode::Error { .. })
+            | (Life::Ready, _) => {}
+            (_, _) => {
+                let problem = "a node must register before it says anything else".to_owned();
+                self.fault_replies.push(
+                    self.now,
+                    &problem,
+                    crate::dialect::FaultReply::Error { request_id: None },
+                );
+                return self.actions.push_back(Action::Message(FromNode::Faulty { problem }));
+            }
+        }
+        self.actions.push_back(Action::Message(message));
+    }
+
+    fn timed_out(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::Open if self.life == Life::Authorizing => {
+                self.end(LostReason::TimedOut(deadline))
+            }
+            Deadline::Open => self.websocket.opening_timed_out(),
+            Deadline::Register => {
+                let _ = self
+                    .websocket
+                    .close(websocket::CloseCode::POLICY_VIOLATION, "no registration in time");
+                self.close_within_deadline(LostReason::TimedOut(deadline));
+            }
+            Deadline::Liveness => self.look(),
+            Deadline::Close => self.end(match &self.life {
+                Life::Closing(reason) => reason.clone(),
+                _ => LostReason::TimedOut(deadline),
+            }),
+        }
+    }
+
+    /// Asks for a sign of life, or judges that there was none.
+    fn look(&mut self) {
+        let sent = self.websocket.bytes_sent_total();
+        let taking = !self.websocket.transmit().is_empty() && sent > self.sent_by_look;
+        if self.pinged && !self.heard && !taking {
+            return self.end(LostReason::TimedOut(Deadline::Liveness));
+        }
+        if !self.heard && !self.pinged {
+            let _ = self.websocket.ping(b"");
+            self.pinged = true;
+        } else if self.heard {
+            self.pinged = false;
+        }
+        self.heard = false;
+        self.sent_by_look = sent;
+        self.timers.set(Deadline::Liveness, self.now.saturating_add(self.config.timing.liveness));
+    }
+
+    fn close_within_deadline(&mut self, reason: LostReason) {
+        self.timers.clear_all();
+        self.timers.set(Deadline::Close, self.now.saturating_add(self.config.timing.close));
+        self.life = Life::Closing(reason);
+    }
+
+    fn settle(&mut self) {
+        if matches!(self.life, Life::Registering | Life::Ready) && self.websocket.is_open() {
+            while let Some((error, request_id)) = self.fault_replies.next() {
+                let words = ToNode::Error { error: &error, request_id: request_id.as_deref() };
+                self.session.write(self.utc, words, &mut self.websocket);
+            }
+        }
+        if let Life::Closing(reason) = &self.life {
+            if self.websocket.is_finished() && self.websocket.transmit().is_empty() {
+                let reason = reason.clone();
+                self.end(reason);
+            }
+        }
+    }
+
+    fn end(&mut self, reason: LostReason) {
+        self.life = Life::Closed;
+        self.timers.clear_all();
+        self.actions.push_back(Action::Disconnect);
+        self.actions.push_back(Action::Closed(reason));
+    }
+}
