@@ -86,9 +86,7 @@ impl Assembler {
             let in_one_piece = frame.seen == 0 && arrived == frame.length && frame.header.is_final;
             if self.is_text(frame.header.kind) && !(in_one_piece && frame.header.kind == Kind::Text)
             {
-                self.utf8
-                    .feed(new)
-                    .map_err(|InvalidUtf8| Fault::InvalidUtf8)?;
+                self.utf8.feed(new).map_err(|InvalidUtf8| Fault::InvalidUtf8)?;
             }
             frame.seen = arrived;
             if arrived < frame.length {
@@ -145,11 +143,7 @@ impl Assembler {
         received.take(header.size);
         let length =
             usize::try_from(header.length).expect("a length within its limit fits in memory");
-        Ok(Some(Frame {
-            header,
-            length,
-            seen: 0,
-        }))
+        Ok(Some(Frame { header, length, seen: 0 }))
     }
 
     fn finish_frame(
@@ -160,22 +154,13 @@ impl Assembler {
     ) -> Option<Delivery> {
         let fragment = match header.kind {
             Kind::Close => {
-                return Some(Delivery {
-                    kind: DeliveryKind::Close,
-                    place: Place::Received(place),
-                });
+                return Some(Delivery { kind: DeliveryKind::Close, place: Place::Received(place) });
             }
             Kind::Ping => {
-                return Some(Delivery {
-                    kind: DeliveryKind::Ping,
-                    place: Place::Received(place),
-                });
+                return Some(Delivery { kind: DeliveryKind::Ping, place: Place::Received(place) });
             }
             Kind::Pong => {
-                return Some(Delivery {
-                    kind: DeliveryKind::Pong,
-                    place: Place::Received(place),
-                });
+                return Some(Delivery { kind: DeliveryKind::Pong, place: Place::Received(place) });
             }
             Kind::Text => MessageKind::Text,
             Kind::Binary => MessageKind::Binary,
@@ -186,17 +171,11 @@ impl Assembler {
             MessageKind::Binary => DeliveryKind::Binary,
         };
         if self.fragmented.is_none() && header.is_final {
-            return Some(Delivery {
-                kind,
-                place: Place::Received(place),
-            });
+            return Some(Delivery { kind, place: Place::Received(place) });
         }
         self.assembled.extend_from_slice(received.taken(place));
         self.fragmented = (!header.is_final).then_some(fragment);
-        header.is_final.then_some(Delivery {
-            kind,
-            place: Place::Assembled,
-        })
+        header.is_final.then_some(Delivery { kind, place: Place::Assembled })
     }
 
     fn is_text(&self, kind: Kind) -> bool {

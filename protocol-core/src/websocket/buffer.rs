@@ -36,13 +36,18 @@ impl Buffer {
 
     /// The buffer to append to. This ends the life of what was taken.
     pub(super) fn grow(&mut self) -> &mut Vec<u8> {
+        self.tidy();
+        &mut self.bytes
+    }
+
+    /// Gives back the room of what was taken, and with it the memory that a big message needed.
+    pub(super) fn tidy(&mut self) {
         // Moving what waits only when it is not more than what was taken keeps the cost per byte constant.
         if self.start >= self.waiting().len() {
             self.bytes.drain(..self.start);
             self.start = 0;
             shrink(&mut self.bytes);
         }
-        &mut self.bytes
     }
 
     /// Forgets everything and gives the memory back.

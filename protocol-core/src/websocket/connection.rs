@@ -71,12 +71,7 @@ impl Connection {
 
     /// A server that waits for an upgrade request. It needs no seed, because a server does not mask.
     pub fn server(limits: Limits) -> Self {
-        Self::new(
-            Role::Server,
-            limits,
-            None,
-            Phase::Listening(ServerOpening::default()),
-        )
+        Self::new(Role::Server, limits, None, Phase::Listening(ServerOpening::default()))
     }
 
     /// One end of a stream that someone else has upgraded. The first event is [`Event::Open`]; messages may be sent
@@ -88,20 +83,8 @@ impl Connection {
 
     fn new(role: Role, limits: Limits, masks: Option<Random>, phase: Phase) -> Self {
         let outbox = Outbox::new(masks, limits.max_pending_pongs);
-        let state = State {
-            phase,
-            outbox,
-            eof: false,
-            close_sent: false,
-            shutdown: false,
-        };
-        Self {
-            role,
-            limits,
-            received: Buffer::default(),
-            assembler: Assembler::default(),
-            state,
-        }
+        let state = State { phase, outbox, eof: false, close_sent: false, shutdown: false };
+        Self { role, limits, received: Buffer::default(), assembler: Assembler::default(), state }
     }
 
     /// Takes bytes from the peer, in pieces of any size. Call [`poll`](Self::poll) until `None` after it: what it
@@ -204,9 +187,7 @@ impl Connection {
                 Event::Closed(state.refuse(HandshakeFault::Disconnected))
             }
             Phase::Deciding { .. } => return None,
-            Phase::Open {
-                announced: announced @ false,
-            } => {
+            Phase::Open { announced: announced @ false } => {
                 *announced = true;
                 Event::Open
             }
@@ -221,15 +202,10 @@ impl Connection {
     }
 
     fn step_open(&mut self) -> Option<Step> {
-        match self
-            .assembler
-            .next(&mut self.received, self.role, self.limits.max_message)
-        {
+        match self.assembler.next(&mut self.received, self.role, self.limits.max_message) {
             Ok(Some(Delivery { kind, place })) => {
                 if kind == DeliveryKind::Ping {
-                    self.state
-                        .outbox
-                        .pong(self.assembler.payload(&self.received, place.clone()));
+                    self.state.outbox.pong(self.assembler.payload(&self.received, place.clone()));
                 }
                 Some(Step::Lend(kind, place))
             }
@@ -237,7 +213,10 @@ impl Connection {
                 self.state.end();
                 Some(Step::Event(Event::Closed(Closed::Lost)))
             }
-            Ok(None) => None,
+            Ok(None) => {
+                self.received.tidy();
+                None
+            }
             Err(fault) => Some(Step::Event(Event::Closed(self.state.fail(fault)))),
         }
     }
@@ -457,19 +436,11 @@ impl State {
 
     /// The peer's close frame, first or in answer, completes the closing handshake.
     fn closed_by_peer(&mut self, role: Role, code: Option<CloseCode>, reason: String) -> Closed {
-        let initiated_by = if self.close_sent {
-            Side::Local
-        } else {
-            Side::Peer
-        };
+        let initiated_by = if self.close_sent { Side::Local } else { Side::Peer };
         self.send_close_once(code, "");
         self.end();
         self.shutdown = role == Role::Server || self.eof;
-        Closed::Clean {
-            initiated_by,
-            code,
-            reason,
-        }
+        Closed::Clean { initiated_by, code, reason }
     }
 
     fn send_close_once(&mut self, code: Option<CloseCode>, reason: &str) {

@@ -72,13 +72,7 @@ impl Header {
         if is_control && length > MAX_CONTROL as u64 {
             return Err(Fault::OversizedControl);
         }
-        Ok(Some(Self {
-            kind,
-            is_final: header.is_final,
-            mask: header.mask,
-            length,
-            size,
-        }))
+        Ok(Some(Self { kind, is_final: header.is_final, mask: header.mask, length, size }))
     }
 }
 
@@ -92,15 +86,8 @@ pub(super) fn write(out: &mut Vec<u8>, kind: Kind, payload: &[u8], mask: Option<
         Kind::Ping => OpCode::Control(Control::Ping),
         Kind::Pong => OpCode::Control(Control::Pong),
     };
-    let header = FrameHeader {
-        is_final: true,
-        opcode,
-        mask,
-        ..FrameHeader::default()
-    };
-    header
-        .format(payload.len() as u64, out)
-        .expect("writing to a Vec does not fail");
+    let header = FrameHeader { is_final: true, opcode, mask, ..FrameHeader::default() };
+    header.format(payload.len() as u64, out).expect("writing to a Vec does not fail");
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(mask) = mask {

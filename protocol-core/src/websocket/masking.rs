@@ -6,9 +6,7 @@ pub(super) fn apply(bytes: &mut [u8], mut mask: [u8; 4], offset: usize) {
     // Eight bytes at a time is as fast as the machine copies, and needs no unsafe code.
     let mut chunks = bytes.chunks_exact_mut(8);
     for chunk in &mut chunks {
-        let chunk: &mut [u8; 8] = chunk
-            .try_into()
-            .expect("chunks_exact_mut(8) gives chunks of 8");
+        let chunk: &mut [u8; 8] = chunk.try_into().expect("chunks_exact_mut(8) gives chunks of 8");
         *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
     }
     for (byte, key) in chunks.into_remainder().iter_mut().zip(mask.iter().cycle()) {

@@ -60,6 +60,7 @@ mod assembler;
 mod buffer;
 mod closing;
 mod connection;
+mod describe;
 mod fault;
 mod frame;
 mod handshake;

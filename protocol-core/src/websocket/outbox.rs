@@ -94,16 +94,11 @@ impl Outbox {
         }
         self.bytes.take(count);
         self.sent_total += count as u64;
-        while self
-            .pongs
-            .front()
-            .is_some_and(|end| *end <= self.sent_total)
-        {
+        while self.pongs.front().is_some_and(|end| *end <= self.sent_total) {
             self.pongs.pop_front();
         }
         if self.waiting().is_empty() {
-            // Gives the memory of a big message back even when nothing follows it.
-            self.bytes.grow();
+            self.bytes.tidy();
             if let Some(payload) = self.deferred_pong.take() {
                 self.frame(Kind::Pong, payload.as_slice());
                 self.pongs.push_back(self.queued_total);
@@ -141,10 +136,7 @@ struct ControlPayload {
 
 impl ControlPayload {
     fn new(bytes: &[u8]) -> Self {
-        let mut payload = Self {
-            bytes: [0; MAX_CONTROL],
-            length: 0,
-        };
+        let mut payload = Self { bytes: [0; MAX_CONTROL], length: 0 };
         payload.push(bytes);
         payload
     }

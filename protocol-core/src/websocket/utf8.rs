@@ -71,11 +71,7 @@ mod tests {
         assert_eq!(fails_at(b"\xe0\x80"), Some(1), "overlong in three bytes");
         assert_eq!(fails_at(b"\xed\xa0"), Some(1), "half of a surrogate pair");
         assert_eq!(fails_at(b"\xf4\x90"), Some(1), "beyond the last code point");
-        assert_eq!(
-            fails_at(b"\xf0\x9d\x84x"),
-            Some(3),
-            "cut short by another character"
-        );
+        assert_eq!(fails_at(b"\xf0\x9d\x84x"), Some(3), "cut short by another character");
         assert_eq!(fails_at(b"\xf0\x9d\x84"), None, "not finished yet");
     }
 
@@ -85,10 +81,7 @@ mod tests {
             for cut in 0..=bytes.len() {
                 let mut check = Utf8Check::default();
                 assert!(
-                    check
-                        .feed(&bytes[..cut])
-                        .and_then(|()| check.feed(&bytes[cut..]))
-                        .is_err()
+                    check.feed(&bytes[..cut]).and_then(|()| check.feed(&bytes[cut..])).is_err()
                 );
             }
         }

@@ -38,11 +38,7 @@ impl ClientRequest {
         if !target.starts_with('/') || !target.bytes().all(allowed) {
             return Err(InvalidRequest::Target);
         }
-        Ok(Self {
-            authority: authority.into(),
-            target: target.into(),
-            headers: Vec::new(),
-        })
+        Ok(Self { authority: authority.into(), target: target.into(), headers: Vec::new() })
     }
 
     /// Adds a header, after those added before.
@@ -89,9 +85,7 @@ impl fmt::Debug for ClientRequest {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 debug_headers(
                     f,
-                    self.0
-                        .iter()
-                        .map(|(name, value)| (name.as_str(), value.as_bytes())),
+                    self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
                 )
             }
         }
@@ -198,9 +192,7 @@ impl RetryAfter {
             // More digits than fit still mean "very long".
             return Some(Self::Seconds(value.parse().unwrap_or(u64::MAX)));
         }
-        let date = jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(value)
-            .ok()?;
+        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
         Some(Self::UnixTime(date.as_second()))
     }
 }
@@ -225,15 +217,7 @@ impl ClientOpening {
         let key = BASE64.encode(&nonce);
         let head = request.write(&key);
         let accept = derive_accept_key(key.as_bytes());
-        (
-            Self {
-                accept,
-                search: HeadSearch::default(),
-                interim_answers: 0,
-                refusal: None,
-            },
-            head,
-        )
+        (Self { accept, search: HeadSearch::default(), interim_answers: 0, refusal: None }, head)
     }
 
     /// Reads on; what follows a 101 stays in `received`.
@@ -249,11 +233,7 @@ impl ClientOpening {
                 return Err(HandshakeFault::NotHttp);
             }
             let Some(end) = self.search.end(bytes, limits.max_head)? else {
-                return if eof {
-                    Err(HandshakeFault::Disconnected)
-                } else {
-                    Ok(None)
-                };
+                return if eof { Err(HandshakeFault::Disconnected) } else { Ok(None) };
             };
             let head = ResponseHead::parse(&bytes[..end])?;
             received.take(end);
@@ -284,9 +264,7 @@ impl ClientOpening {
 
     /// The refusal whose body was being read, if that is how far it came.
     pub(in super::super) fn give_up(&mut self) -> Option<Refusal> {
-        self.refusal
-            .take()
-            .map(|(head, body)| Refusal::new(head, body))
+        self.refusal.take().map(|(head, body)| Refusal::new(head, body))
     }
 
     /// The rules for a 101, in the order of RFC 6455 section 4.1.
@@ -295,10 +273,7 @@ impl ClientOpening {
         if !head.is_1_1 {
             return Err(HandshakeFault::Version);
         }
-        if !headers
-            .only("upgrade")
-            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
-        {
+        if !headers.only("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
             return Err(HandshakeFault::NoUpgrade);
         }
         if !headers.has_token("connection", "upgrade") {
@@ -319,19 +294,9 @@ impl ClientOpening {
 
 /// Whether the connection writes this header itself, or it would change how a message is read.
 pub(super) fn is_reserved(name: &str) -> bool {
-    const NAMES: [&str; 6] = [
-        "host",
-        "upgrade",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "expect",
-    ];
+    const NAMES: [&str; 6] =
+        ["host", "upgrade", "connection", "content-length", "transfer-encoding", "expect"];
     const PREFIX: &str = "sec-websocket-";
-    NAMES
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(name))
-        || name
-            .get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    NAMES.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+        || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }

@@ -23,9 +23,7 @@ pub struct UpgradeRequest {
 impl UpgradeRequest {
     /// The path, without the query, as sent (not percent-decoded). Starts with `/`.
     pub fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(&self.target, |(path, _)| path)
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
     }
 
     /// The query, without the `?`, as sent.
@@ -82,11 +80,7 @@ impl ServerOpening {
             return Err(HandshakeFault::NotHttp);
         }
         let Some(end) = self.search.end(bytes, limits.max_head)? else {
-            return if eof {
-                Err(HandshakeFault::Disconnected)
-            } else {
-                Ok(None)
-            };
+            return if eof { Err(HandshakeFault::Disconnected) } else { Ok(None) };
         };
         let head = RequestHead::parse(&bytes[..end])?;
         received.take(end);
@@ -119,17 +113,12 @@ fn check(head: RequestHead) -> Result<Asked, HandshakeFault> {
     if headers.only("sec-websocket-version") != Some(b"13") {
         return Err(HandshakeFault::WebSocketVersion);
     }
-    let key = headers
-        .only("sec-websocket-key")
-        .ok_or(HandshakeFault::Key)?;
+    let key = headers.only("sec-websocket-key").ok_or(HandshakeFault::Key)?;
     if !BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16) {
         return Err(HandshakeFault::Key);
     }
     let accept = derive_accept_key(key);
-    Ok(Asked {
-        request: UpgradeRequest { target, headers },
-        accept,
-    })
+    Ok(Asked { request: UpgradeRequest { target, headers }, accept })
 }
 
 /// The path and query of a target in origin form or in absolute form (RFC 9112 section 3.2).
@@ -138,18 +127,11 @@ fn origin_form(target: &str) -> Option<String> {
         return Some(target.into());
     }
     let (scheme, rest) = target.split_once("://")?;
-    if !["http", "https", "ws", "wss"]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(scheme))
-    {
+    if !["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
         return None;
     }
     let from_path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
-    Some(if from_path.starts_with('/') {
-        from_path.into()
-    } else {
-        format!("/{from_path}")
-    })
+    Some(if from_path.starts_with('/') { from_path.into() } else { format!("/{from_path}") })
 }
 
 /// The 101 answer.
@@ -211,16 +193,10 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
             answer.push_str(part);
         }
     }
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("connection"))
-    {
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
         answer.push_str("Connection: close\r\n");
     }
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-    {
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         answer.push_str("Content-Type: text/plain; charset=utf-8\r\n");
     }
     answer.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
