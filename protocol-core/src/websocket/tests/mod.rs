@@ -36,6 +36,7 @@ mod limits;
 mod opening_client;
 mod opening_server;
 mod properties;
+mod scripts;
 
 use super::{Connection, Event, Limits, Role};
 
