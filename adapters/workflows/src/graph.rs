@@ -1,6 +1,6 @@
 //! The graph as it stands in a workflow file (protocol page 1.3).
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 /// A workflow graph: nodes and the edges between their handles.
@@ -28,6 +28,28 @@ pub struct Graph {
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
+
+impl Graph {
+    /// Reads a graph; unlike plain deserialization the error names the node or edge at fault.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`] if `value` is not an object with the lists `nodes` and `edges`, or one of
+    /// them has a part that is not a node or an edge.
+    pub fn from_json(value: Value) -> Result<Self, GraphError> {
+        let Value::Object(mut extra) = value else {
+            return Err(GraphError("a graph must be a JSON object".to_owned()));
+        };
+        let nodes = parts(&mut extra, "nodes")?;
+        let edges = parts(&mut extra, "edges")?;
+        Ok(Self { nodes, edges, extra })
+    }
+}
+
+/// A JSON value is not a graph; the text says which part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GraphError(String);
 
 /// One node of a [`Graph`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,9 +108,7 @@ impl Node {
 
     /// The value set for property `name`: from `data`, else from the key `properties`.
     pub fn property(&self, name: &str) -> Option<&Value> {
-        self.data
-            .get(name)
-            .or_else(|| self.extra.get("properties")?.as_object()?.get(name))
+        self.data.get(name).or_else(|| self.extra.get("properties")?.as_object()?.get(name))
     }
 
     /// Whether the node itself declares the dynamic input `name`.
@@ -158,13 +178,7 @@ impl Edge {
 
 impl std::fmt::Display for Edge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            source,
-            source_handle,
-            target,
-            target_handle,
-            ..
-        } = self;
+        let Self { source, source_handle, target, target_handle, .. } = self;
         write!(f, "{source}.{source_handle}-{target}.{target_handle}")
     }
 }
@@ -200,6 +214,23 @@ impl From<SyncMode> for String {
             SyncMode::ZipAll => "zip_all".to_owned(),
             SyncMode::Other(name) => name,
         }
+    }
+}
+
+fn parts<T: DeserializeOwned>(
+    object: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Vec<T>, GraphError> {
+    match object.remove(name) {
+        Some(Value::Array(items)) => {
+            let parse = |(index, item)| {
+                serde_json::from_value(item)
+                    .map_err(|error| GraphError(format!("{name}[{index}]: {error}")))
+            };
+            items.into_iter().enumerate().map(parse).collect()
+        }
+        Some(_) => Err(GraphError(format!("{name} must be a list"))),
+        None => Err(GraphError(format!("a graph must have a list called {name}"))),
     }
 }
 

@@ -41,6 +41,9 @@
 
 pub mod limits;
 
+pub mod commands;
+
+mod directory;
 mod engine;
 mod graph;
 mod library;
@@ -48,16 +51,20 @@ mod metadata;
 mod node;
 mod nodes;
 mod python;
+mod schema;
 mod types;
 mod validate;
+mod workflow;
 
+pub use directory::{BrokenFile, DirectoryError, Listing, WorkflowDirectory};
 pub use engine::{
     Engine, Inputs, InvalidGraph, NodeContext, Run, RunEvent, RunOutcome, RunRequest, RunStatus,
     Severity,
 };
-pub use graph::{Edge, Graph, Node, SyncMode};
+pub use graph::{Edge, Graph, GraphError, Node, SyncMode};
 pub use library::NodeLibrary;
 pub use metadata::{NodeMetadata, Output, Property};
 pub use node::{NodeError, NodeType, Outputs};
 pub use types::TypeDescriptor;
 pub use validate::{Problem, ProblemKind, Report, validate};
+pub use workflow::{Workflow, WorkflowError};

@@ -74,9 +74,7 @@ impl NodeLibrary {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<NodeType>> {
-        self.types
-            .get(name)
-            .or_else(|| self.types.get(self.aliases.get(name)?))
+        self.types.get(name).or_else(|| self.types.get(self.aliases.get(name)?))
     }
 }
 

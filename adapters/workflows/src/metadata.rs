@@ -109,11 +109,7 @@ impl Property {
 
     /// A list property with elements of any type; empty by default.
     pub fn list(name: &str) -> Self {
-        Self::new(
-            name,
-            TypeDescriptor::list(TypeDescriptor::any()),
-            Vec::<Value>::new(),
-        )
+        Self::new(name, TypeDescriptor::list(TypeDescriptor::any()), Vec::<Value>::new())
     }
 
     /// A property that takes one of several texts, the first by default.
@@ -163,9 +159,9 @@ pub struct Output {
 fn title_of(name: &str) -> String {
     let words = name.split('_').filter(|word| !word.is_empty()).map(|word| {
         let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| {
-            first.to_uppercase().chain(letters).collect()
-        })
+        letters
+            .next()
+            .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     });
     words.collect::<Vec<_>>().join(" ")
 }

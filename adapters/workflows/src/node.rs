@@ -53,9 +53,7 @@ pub struct NodeType {
 impl NodeType {
     /// A type that does nothing yet; add properties, outputs and one behaviour.
     pub fn new(node_type: &str, title: &str, description: &str) -> Self {
-        let namespace = node_type
-            .rsplit_once('.')
-            .map_or("", |(namespace, _)| namespace);
+        let namespace = node_type.rsplit_once('.').map_or("", |(namespace, _)| namespace);
         let metadata = NodeMetadata {
             title: title.to_owned(),
             description: description.to_owned(),
@@ -73,12 +71,7 @@ impl NodeType {
             supports_dynamic_outputs: false,
             model_packs: Vec::new(),
         };
-        Self {
-            metadata,
-            aliases: Vec::new(),
-            role: Role::Regular,
-            behaviour: Behaviour::Nothing,
-        }
+        Self { metadata, aliases: Vec::new(), role: Role::Regular, behaviour: Behaviour::Nothing }
     }
 
     /// What the type says about itself.
@@ -98,18 +91,12 @@ impl NodeType {
 
     /// The property `name`, if the type declares it.
     pub fn find_property(&self, name: &str) -> Option<&Property> {
-        self.metadata
-            .properties
-            .iter()
-            .find(|property| property.name == name)
+        self.metadata.properties.iter().find(|property| property.name == name)
     }
 
     /// The output `name`, if the type declares it.
     pub fn find_output(&self, name: &str) -> Option<&Output> {
-        self.metadata
-            .outputs
-            .iter()
-            .find(|output| output.name == name)
+        self.metadata.outputs.iter().find(|output| output.name == name)
     }
 
     /// Whether the node reads its inputs itself, value by value.
@@ -128,11 +115,7 @@ impl NodeType {
     /// The same type with one more output.
     #[must_use]
     pub fn output(mut self, name: &str, kind: TypeDescriptor) -> Self {
-        self.metadata.outputs.push(Output {
-            kind,
-            name: name.to_owned(),
-            stream: false,
-        });
+        self.metadata.outputs.push(Output { kind, name: name.to_owned(), stream: false });
         self
     }
 
@@ -259,9 +242,7 @@ impl NodeType {
 
 impl std::fmt::Debug for NodeType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("NodeType")
-            .field(&self.metadata.node_type)
-            .finish()
+        f.debug_tuple("NodeType").field(&self.metadata.node_type).finish()
     }
 }
 
@@ -286,11 +267,16 @@ type Work<T> = Pin<Box<dyn Future<Output = Result<T, NodeError>> + Send>>;
 #[derive(Clone)]
 pub(crate) enum Behaviour {
     Nothing,
-    Compute(Arc<dyn Fn(Map<String, Value>) -> Result<Outputs, NodeError> + Send + Sync>),
-    Process(Arc<dyn Fn(Map<String, Value>, NodeContext) -> Work<Outputs> + Send + Sync>),
-    Generate(Arc<dyn Fn(Map<String, Value>, NodeContext) -> Work<()> + Send + Sync>),
-    Stream(Arc<dyn Fn(Map<String, Value>, Inputs, NodeContext) -> Work<()> + Send + Sync>),
+    Compute(Arc<Compute>),
+    Process(Arc<Process>),
+    Generate(Arc<Generate>),
+    Stream(Arc<Stream>),
 }
+
+type Compute = dyn Fn(Map<String, Value>) -> Result<Outputs, NodeError> + Send + Sync;
+type Process = dyn Fn(Map<String, Value>, NodeContext) -> Work<Outputs> + Send + Sync;
+type Generate = dyn Fn(Map<String, Value>, NodeContext) -> Work<()> + Send + Sync;
+type Stream = dyn Fn(Map<String, Value>, Inputs, NodeContext) -> Work<()> + Send + Sync;
 
 fn typed<P: DeserializeOwned>(properties: Map<String, Value>) -> Result<P, NodeError> {
     serde_json::from_value(Value::Object(properties)).map_err(NodeError::new)
@@ -308,9 +294,7 @@ pub struct NodeError {
 impl NodeError {
     /// An error with the text of `cause`.
     pub fn new(cause: impl std::fmt::Display) -> Self {
-        Self {
-            message: cause.to_string(),
-        }
+        Self { message: cause.to_string() }
     }
 }
 
@@ -322,9 +306,7 @@ impl From<String> for NodeError {
 
 impl From<&str> for NodeError {
     fn from(message: &str) -> Self {
-        Self {
-            message: message.to_owned(),
-        }
+        Self { message: message.to_owned() }
     }
 }
 
@@ -353,9 +335,7 @@ impl Outputs {
 
 impl From<Arc<Value>> for Outputs {
     fn from(value: Arc<Value>) -> Self {
-        Self {
-            values: vec![("output".into(), value)],
-        }
+        Self { values: vec![("output".into(), value)] }
     }
 }
 

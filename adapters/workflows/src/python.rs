@@ -64,20 +64,12 @@ pub(crate) fn float_text(value: f64) -> String {
         return format!("{digits}e{sign}{exponent:0>2}");
     }
     let shown = format!("{value}");
-    if shown.contains('.') {
-        shown
-    } else {
-        shown + ".0"
-    }
+    if shown.contains('.') { shown } else { shown + ".0" }
 }
 
 /// Python's `repr(str)`: single quotes unless only those occur inside.
 pub(crate) fn write_quoted(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -162,25 +154,14 @@ mod tests {
 
     #[test]
     fn empty_and_zero_are_false() {
-        for value in [
-            json!(null),
-            json!(false),
-            json!(0),
-            json!(0.0),
-            json!(""),
-            json!([]),
-            json!({}),
-        ] {
+        for value in
+            [json!(null), json!(false), json!(0), json!(0.0), json!(""), json!([]), json!({})]
+        {
             assert!(!truthy(&value), "{value}");
         }
-        for value in [
-            json!(true),
-            json!(-1),
-            json!(0.1),
-            json!("0"),
-            json!([0]),
-            json!({"a": null}),
-        ] {
+        for value in
+            [json!(true), json!(-1), json!(0.1), json!("0"), json!([0]), json!({"a": null})]
+        {
             assert!(truthy(&value), "{value}");
         }
     }

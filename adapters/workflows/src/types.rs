@@ -20,7 +20,7 @@ pub struct TypeDescriptor {
     pub values: Option<Vec<Value>>,
     /// The element type of a list, or the members of a union.
     #[serde(default)]
-    pub type_args: Vec<TypeDescriptor>,
+    pub type_args: Vec<Self>,
     /// A name for the type, when it has one of its own.
     #[serde(default)]
     pub type_name: Option<String>,
@@ -70,27 +70,18 @@ impl TypeDescriptor {
 
     /// A list whose elements are of type `element`.
     pub fn list(element: Self) -> Self {
-        Self {
-            type_args: vec![element],
-            ..Self::new("list")
-        }
+        Self { type_args: vec![element], ..Self::new("list") }
     }
 
     /// One of several types.
     pub fn union(members: Vec<Self>) -> Self {
-        Self {
-            type_args: members,
-            ..Self::new("union")
-        }
+        Self { type_args: members, ..Self::new("union") }
     }
 
     /// One of the given texts.
     pub fn one_of(values: &[&str]) -> Self {
         let values = values.iter().map(|value| Value::from(*value)).collect();
-        Self {
-            values: Some(values),
-            ..Self::new("enum")
-        }
+        Self { values: Some(values), ..Self::new("enum") }
     }
 
     /// Whether the type is a list.
@@ -120,10 +111,7 @@ impl TypeDescriptor {
             };
         }
         if target.is_list() {
-            return target
-                .type_args
-                .first()
-                .is_none_or(|element| self.fits(element));
+            return target.type_args.first().is_none_or(|element| self.fits(element));
         }
         match (self.kind.as_str(), target.kind.as_str()) {
             ("enum", "enum") => match (&self.values, &target.values) {
@@ -167,12 +155,7 @@ impl TypeDescriptor {
             "bool" => Ok(Value::Bool(python::truthy(&value))),
             "list" if !value.is_array() => Err(self.mismatch(&value)),
             "dict" if !value.is_object() => Err(self.mismatch(&value)),
-            "enum"
-                if self
-                    .values
-                    .as_ref()
-                    .is_some_and(|all| !all.contains(&value)) =>
-            {
+            "enum" if self.values.as_ref().is_some_and(|all| !all.contains(&value)) => {
                 Err(self.mismatch(&value))
             }
             "union" => {
@@ -182,10 +165,7 @@ impl TypeDescriptor {
                 if self.type_args.iter().any(|member| unchanged(&member)) {
                     return Ok(value);
                 }
-                let converted = self
-                    .type_args
-                    .iter()
-                    .find_map(|m| m.coerce(value.clone()).ok());
+                let converted = self.type_args.iter().find_map(|m| m.coerce(value.clone()).ok());
                 converted.ok_or_else(|| self.mismatch(&value))
             }
             _ => Ok(value),

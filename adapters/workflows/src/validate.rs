@@ -57,12 +57,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, message: String) -> Self {
-        Self {
-            kind,
-            message,
-            node_id: None,
-            edge_id: None,
-        }
+        Self { kind, message, node_id: None, edge_id: None }
     }
 
     pub(crate) fn at_node(mut self, id: &str) -> Self {
@@ -140,15 +135,12 @@ pub enum ProblemKind {
 /// ```
 pub fn validate(graph: &Graph, library: &NodeLibrary) -> Report {
     let mut report = Report::default();
-    for (count, limit, what) in [
-        (graph.nodes.len(), MAX_NODES, "nodes"),
-        (graph.edges.len(), MAX_EDGES, "edges"),
-    ] {
+    for (count, limit, what) in
+        [(graph.nodes.len(), MAX_NODES, "nodes"), (graph.edges.len(), MAX_EDGES, "edges")]
+    {
         if count > limit {
             let message = format!("the graph has {count} {what}; the most is {limit}");
-            report
-                .errors
-                .push(Problem::new(ProblemKind::TooLarge, message));
+            report.errors.push(Problem::new(ProblemKind::TooLarge, message));
         }
     }
     if !report.is_valid() {
@@ -174,17 +166,8 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn new(graph: &'a Graph, library: &'a NodeLibrary, report: Report) -> Self {
-        let connected = graph
-            .edges
-            .iter()
-            .map(|e| (e.target.as_str(), e.target_handle.as_str()));
-        Self {
-            graph,
-            library,
-            known: HashMap::new(),
-            connected: connected.collect(),
-            report,
-        }
+        let connected = graph.edges.iter().map(|e| (e.target.as_str(), e.target_handle.as_str()));
+        Self { graph, library, known: HashMap::new(), connected: connected.collect(), report }
     }
 
     fn error(&mut self, problem: Problem) {
@@ -225,10 +208,7 @@ impl<'a> Check<'a> {
     fn properties(&mut self, node: &Node, node_type: &NodeType) {
         for property in &node_type.metadata().properties {
             let Node { id, node_type, .. } = node;
-            if self
-                .connected
-                .contains(&(id.as_str(), property.name.as_str()))
-            {
+            if self.connected.contains(&(id.as_str(), property.name.as_str())) {
                 continue;
             }
             let own = node.property(&property.name);
@@ -265,10 +245,9 @@ impl<'a> Check<'a> {
             }
             let source = self.known.get(edge.source.as_str()).copied();
             let target = self.known.get(edge.target.as_str()).copied();
-            for (end, id, found) in [
-                ("source", &edge.source, source),
-                ("target", &edge.target, target),
-            ] {
+            for (end, id, found) in
+                [("source", &edge.source, source), ("target", &edge.target, target)]
+            {
                 if found.is_none() {
                     let message = format!("edge {edge} has a {end} node {id} that does not exist");
                     self.error(Problem::new(ProblemKind::DanglingEdge, message).at_edge(edge));
@@ -278,13 +257,7 @@ impl<'a> Check<'a> {
             let to = target.and_then(|(node, kind)| self.target_type(edge, node, kind?));
             if let (Some(from), Some(to)) = (&from, &to) {
                 if !from.fits(to) {
-                    let Edge {
-                        source,
-                        source_handle,
-                        target,
-                        target_handle,
-                        ..
-                    } = edge;
+                    let Edge { source, source_handle, target, target_handle, .. } = edge;
                     let message = format!(
                         "type mismatch: {source}.{source_handle} gives {from} but \
                          {target}.{target_handle} expects {to}"
@@ -292,9 +265,7 @@ impl<'a> Check<'a> {
                     self.error(Problem::new(ProblemKind::TypeMismatch, message).at_edge(edge));
                 }
             }
-            let count = counts
-                .entry((&edge.target, &edge.target_handle))
-                .or_default();
+            let count = counts.entry((&edge.target, &edge.target_handle)).or_default();
             *count += 1;
             if *count == 2 && to.is_some_and(|to| !to.is_list()) {
                 let (id, name) = (&edge.target, &edge.target_handle);
@@ -317,11 +288,7 @@ impl<'a> Check<'a> {
                 return Some(declared.unwrap_or_else(|_| TypeDescriptor::any()));
             }
         }
-        let names = kind
-            .metadata()
-            .outputs
-            .iter()
-            .map(|output| output.name.as_str());
+        let names = kind.metadata().outputs.iter().map(|output| output.name.as_str());
         let message = format!(
             "edge {edge} starts at output {name:?}, which node {} ({}) does not have; it has {}",
             node.id,
@@ -337,14 +304,10 @@ impl<'a> Check<'a> {
         if let Some(property) = kind.find_property(name) {
             return Some(property.kind.clone());
         }
-        if kind.metadata().is_dynamic && !(name.is_empty() && !node.has_dynamic_input(name)) {
+        if kind.metadata().is_dynamic && (!name.is_empty() || node.has_dynamic_input(name)) {
             return Some(TypeDescriptor::any());
         }
-        let names = kind
-            .metadata()
-            .properties
-            .iter()
-            .map(|property| property.name.as_str());
+        let names = kind.metadata().properties.iter().map(|property| property.name.as_str());
         let message = format!(
             "edge {edge} ends at property {name:?}, which node {} ({}) does not have; it has {}",
             node.id,
@@ -381,20 +344,14 @@ impl<'a> Check<'a> {
     /// Takes away nodes without incoming edges until none is left (Kahn); what stays contains
     /// a circle, of which one is shown.
     fn cycle(&mut self) {
-        let places: HashMap<&str, usize> = self
-            .graph
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| (node.id.as_str(), i))
-            .collect();
+        let places: HashMap<&str, usize> =
+            self.graph.nodes.iter().enumerate().map(|(i, node)| (node.id.as_str(), i)).collect();
         let mut next = vec![Vec::new(); self.graph.nodes.len()];
         let mut incoming = vec![0_usize; self.graph.nodes.len()];
         for edge in &self.graph.edges {
-            if let (Some(&from), Some(&to)) = (
-                places.get(edge.source.as_str()),
-                places.get(edge.target.as_str()),
-            ) {
+            if let (Some(&from), Some(&to)) =
+                (places.get(edge.source.as_str()), places.get(edge.target.as_str()))
+            {
                 next[from].push(to);
                 incoming[to] += 1;
             }
@@ -414,14 +371,9 @@ impl<'a> Check<'a> {
             return;
         }
         let circle = find_circle(&next, &incoming);
-        let ids: Vec<&str> = circle
-            .iter()
-            .map(|&i| self.graph.nodes[i].id.as_str())
-            .collect();
-        let message = format!(
-            "the edges form a cycle: {}; a workflow must not loop",
-            ids.join(" -> ")
-        );
+        let ids: Vec<&str> = circle.iter().map(|&i| self.graph.nodes[i].id.as_str()).collect();
+        let message =
+            format!("the edges form a cycle: {}; a workflow must not loop", ids.join(" -> "));
         self.error(Problem::new(ProblemKind::Cycle, message));
     }
 
@@ -430,15 +382,10 @@ impl<'a> Check<'a> {
         let targets: HashSet<&str> = self.graph.edges.iter().map(|e| e.target.as_str()).collect();
         for node in &self.graph.nodes {
             let Node { id, node_type, .. } = node;
-            let role = self
-                .library
-                .get(node_type)
-                .map_or(Role::Regular, |kind| kind.role);
+            let role = self.library.get(node_type).map_or(Role::Regular, |kind| kind.role);
             let lower = node_type.to_lowercase();
             let stands_alone = role == Role::Ignored
-                || ["input", "output", "constant", "preview"]
-                    .iter()
-                    .any(|w| lower.contains(w));
+                || ["input", "output", "constant", "preview"].iter().any(|w| lower.contains(w));
             let (gives, takes) = (sources.contains(id.as_str()), targets.contains(id.as_str()));
             if !gives && !takes && !stands_alone {
                 let message = format!("node {id} ({node_type}) is not connected to anything");
@@ -487,9 +434,5 @@ fn find_circle(next: &[Vec<usize>], incoming: &[usize]) -> Vec<usize> {
 
 fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

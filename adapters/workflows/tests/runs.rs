@@ -9,25 +9,14 @@ use serde_json::json;
 fn events_come_in_the_recorded_order() {
     let (events, outcome) = run(graph(
         &[
-            (
-                "i1",
-                "nodetool.input.StringInput",
-                json!({"name": "who", "value": "world"}),
-            ),
+            ("i1", "nodetool.input.StringInput", json!({"name": "who", "value": "world"})),
             ("c", "nodetool.text.Concat", json!({"a": "hello "})),
             ("o", "nodetool.output.Output", json!({"name": "greeting"})),
             ("p", "nodetool.workflows.base_node.Preview", json!({})),
         ],
-        &[
-            "i1.output -> c.b",
-            "c.output -> o.value",
-            "c.output -> p.value",
-        ],
+        &["i1.output -> c.b", "c.output -> o.value", "c.output -> p.value"],
     ));
-    assert_eq!(
-        outcome.to_result()["preview"],
-        json!({"p": ["hello world"]})
-    );
+    assert_eq!(outcome.to_result()["preview"], json!({"p": ["hello world"]}));
     insta::assert_snapshot!(transcript(&events), @r#"
 job_update running
 node_update running o
@@ -52,11 +41,7 @@ job_update completed result(greeting=["hello world"])
 fn a_stream_runs_a_node_once_per_item() {
     let found = results(graph(
         &[
-            (
-                "l",
-                "nodetool.constant.List",
-                json!({"value": ["a", "b", "c"]}),
-            ),
+            ("l", "nodetool.constant.List", json!({"value": ["a", "b", "c"]})),
             ("e", "nodetool.control.ForEach", json!({})),
             ("x", "nodetool.text.Concat", json!({"b": "!"})),
             ("c", "nodetool.control.Collect", json!({})),
@@ -71,8 +56,5 @@ fn a_stream_runs_a_node_once_per_item() {
             "x.output -> o2.value",
         ],
     ));
-    assert_eq!(
-        found,
-        json!({"each": ["a!", "b!", "c!"], "list": [["a!", "b!", "c!"]]})
-    );
+    assert_eq!(found, json!({"each": ["a!", "b!", "c!"], "list": [["a!", "b!", "c!"]]}));
 }

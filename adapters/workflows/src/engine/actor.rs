@@ -43,9 +43,7 @@ type Set = Vec<Option<Arc<Value>>>;
 
 /// Runs one node from its first input to the end of its outputs.
 pub(super) async fn drive(shared: Arc<Shared>, node: usize) -> Result<(), NodeError> {
-    let actor = Actor {
-        context: NodeContext::new(shared, node),
-    };
+    let actor = Actor { context: NodeContext::new(shared, node) };
     let starts_at_once = {
         let planned = actor.context.planned();
         planned.node_type.is_streaming_input() || planned.inputs.is_empty()
@@ -96,10 +94,7 @@ impl Actor {
             return Ok(());
         }
         loop {
-            let is_last = self
-                .context
-                .shared()
-                .is_finished(self.context.node(), &live);
+            let is_last = self.context.shared().is_finished(self.context.node(), &live);
             if is_last {
                 return self.run_with(current).await;
             }
@@ -134,11 +129,7 @@ impl Actor {
     async fn first(&self, input: usize) -> Result<Option<Arc<Value>>, NodeError> {
         let handle = &self.context.planned().inputs[input];
         if !handle.gathers {
-            return Ok(self
-                .context
-                .receive(input)
-                .await
-                .map(|arrived| arrived.value));
+            return Ok(self.context.receive(input).await.map(|arrived| arrived.value));
         }
         let mut all = Vec::new();
         let mut came = false;
@@ -176,10 +167,7 @@ impl Actor {
             }
             Behaviour::Nothing | Behaviour::Stream(_) => return Ok(()),
         };
-        let by_name = outputs
-            .values
-            .iter()
-            .map(|(name, value)| (name, Arc::clone(value)));
+        let by_name = outputs.values.iter().map(|(name, value)| (name, Arc::clone(value)));
         self.report_completed(by_name).await;
         for (name, value) in outputs.values {
             self.context.send(&name, &value).await;
@@ -191,9 +179,7 @@ impl Actor {
         let planned = self.context.planned();
         if planned.node_type.role != Role::Input {
             let event = RunEvent::node(&self.context.shared().plan, planned, "running");
-            self.context
-                .event(event.with("properties", properties))
-                .await;
+            self.context.event(event.with("properties", properties)).await;
         }
     }
 
@@ -203,9 +189,7 @@ impl Actor {
     ) {
         let planned = self.context.planned();
         if planned.node_type.role != Role::Input {
-            let values = values
-                .into_iter()
-                .map(|(name, v)| (name.as_ref().to_owned(), shown(&v)));
+            let values = values.into_iter().map(|(name, v)| (name.as_ref().to_owned(), shown(&v)));
             let result: Map<String, Value> = values.collect();
             let event = RunEvent::node(&self.context.shared().plan, planned, "completed");
             self.context.event(event.with("result", result)).await;

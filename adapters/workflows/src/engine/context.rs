@@ -59,10 +59,7 @@ impl NodeContext {
 
     /// Whether a property has an edge.
     pub fn is_connected(&self, input: &str) -> bool {
-        self.planned()
-            .inputs
-            .iter()
-            .any(|handle| handle.name == input)
+        self.planned().inputs.iter().any(|handle| handle.name == input)
     }
 
     /// Sends a value out of output `name`; waits for room at every receiver.
@@ -79,13 +76,7 @@ impl NodeContext {
     ///
     /// When the result has [`MAX_OUTPUT_VALUES`] values of that name already.
     pub async fn output(&self, name: &str, value: Arc<Value>) -> Result<(), NodeError> {
-        self.event(RunEvent::output(
-            &self.shared.plan,
-            self.planned(),
-            name,
-            &value,
-        ))
-        .await;
+        self.event(RunEvent::output(&self.shared.plan, self.planned(), name, &value)).await;
         let mut state = self.shared.lock();
         remember(&mut state, self.node, "output", &value);
         collect(&mut state.outputs, name, value)
@@ -107,32 +98,19 @@ impl NodeContext {
     ///
     /// As [`output`](Self::output).
     pub async fn save(&self, name: &str, value: Arc<Value>) -> Result<(), NodeError> {
-        self.event(RunEvent::save(self.planned(), name, &value))
-            .await;
+        self.event(RunEvent::save(self.planned(), name, &value)).await;
         collect(&mut self.shared.lock().saves, name, value)
     }
 
     /// Reports a line of text (`log_update`).
     pub async fn log(&self, severity: Severity, content: impl Into<String>) {
         let node = Some(self.planned());
-        self.event(RunEvent::log(
-            &self.shared.plan,
-            node,
-            severity,
-            content.into(),
-        ))
-        .await;
+        self.event(RunEvent::log(&self.shared.plan, node, severity, content.into())).await;
     }
 
     /// Reports how far the node is (`node_progress`), in a unit of its own.
     pub async fn progress(&self, progress: u64, total: u64) {
-        self.event(RunEvent::progress(
-            &self.shared.plan,
-            self.planned(),
-            progress,
-            total,
-        ))
-        .await;
+        self.event(RunEvent::progress(&self.shared.plan, self.planned(), progress, total)).await;
     }
 
     /// Reports any other message of protocol page 1.6, for example `chunk`. The fields `type`,
@@ -161,12 +139,7 @@ impl NodeContext {
     }
 
     pub(super) async fn send(&self, name: &str, value: &Arc<Value>) {
-        let Some(output) = self
-            .planned()
-            .outputs
-            .iter()
-            .find(|output| output.name == name)
-        else {
+        let Some(output) = self.planned().outputs.iter().find(|output| output.name == name) else {
             return;
         };
         for &route in &output.routes {
@@ -220,10 +193,7 @@ pub struct Inputs {
 
 impl Inputs {
     pub(super) fn new(context: NodeContext) -> Self {
-        Self {
-            context,
-            started: false,
-        }
+        Self { context, started: false }
     }
 
     /// The next value of property `name`; `None` when it is not connected or has ended.

@@ -30,19 +30,12 @@ impl RunEvent {
             "node_progress" => "node_id",
             _ => return None,
         };
-        Some(format!(
-            "{}:{}",
-            self.update_type,
-            self.data[subject].as_str().unwrap_or("")
-        ))
+        Some(format!("{}:{}", self.update_type, self.data[subject].as_str().unwrap_or("")))
     }
 
     pub(super) fn new(update_type: &'static str, mut fields: Map<String, Value>) -> Self {
         fields.insert("type".to_owned(), update_type.into());
-        Self {
-            update_type,
-            data: Value::Object(fields),
-        }
+        Self { update_type, data: Value::Object(fields) }
     }
 
     pub(super) fn job(plan: &Plan, status: &str, message: Option<String>) -> Self {
@@ -58,10 +51,7 @@ impl RunEvent {
             "run_state": null,
             "duration": null,
         });
-        Self {
-            update_type: "job_update",
-            data,
-        }
+        Self { update_type: "job_update", data }
     }
 
     pub(super) fn node(plan: &Plan, node: &PlannedNode, status: &str) -> Self {
@@ -76,10 +66,7 @@ impl RunEvent {
             "properties": {},
             "workflow_id": plan.workflow_id,
         });
-        Self {
-            update_type: "node_update",
-            data,
-        }
+        Self { update_type: "node_update", data }
     }
 
     /// The same event with field `name` set.
@@ -96,10 +83,7 @@ impl RunEvent {
             "status": status,
             "counter": counter,
         });
-        Self {
-            update_type: "edge_update",
-            data,
-        }
+        Self { update_type: "edge_update", data }
     }
 
     pub(super) fn output(plan: &Plan, node: &PlannedNode, name: &str, value: &Value) -> Self {
@@ -113,10 +97,7 @@ impl RunEvent {
             "metadata": {},
             "workflow_id": plan.workflow_id,
         });
-        Self {
-            update_type: "output_update",
-            data,
-        }
+        Self { update_type: "output_update", data }
     }
 
     pub(super) fn save(node: &PlannedNode, name: &str, value: &Value) -> Self {
@@ -128,18 +109,12 @@ impl RunEvent {
             "output_type": python::type_name(value),
             "metadata": {},
         });
-        Self {
-            update_type: "save_update",
-            data,
-        }
+        Self { update_type: "save_update", data }
     }
 
     pub(super) fn preview(node: &PlannedNode, value: &Value) -> Self {
         let data = json!({"type": "preview_update", "node_id": node.id, "value": value});
-        Self {
-            update_type: "preview_update",
-            data,
-        }
+        Self { update_type: "preview_update", data }
     }
 
     pub(super) fn log(
@@ -156,10 +131,7 @@ impl RunEvent {
             "severity": severity.name(),
             "workflow_id": plan.workflow_id,
         });
-        Self {
-            update_type: "log_update",
-            data,
-        }
+        Self { update_type: "log_update", data }
     }
 
     pub(super) fn progress(plan: &Plan, node: &PlannedNode, progress: u64, total: u64) -> Self {
@@ -171,10 +143,7 @@ impl RunEvent {
             "chunk": "",
             "workflow_id": plan.workflow_id,
         });
-        Self {
-            update_type: "node_progress",
-            data,
-        }
+        Self { update_type: "node_progress", data }
     }
 }
 
@@ -189,10 +158,7 @@ pub(super) fn shown(value: &Value) -> Value {
         Value::String(text) => format!(" of {} bytes", text.len()),
         _ => String::new(),
     };
-    Value::String(format!(
-        "<{}{size}, too large for this event>",
-        python::type_name(value)
-    ))
+    Value::String(format!("<{}{size}, too large for this event>", python::type_name(value)))
 }
 
 /// About how many bytes of JSON `value` takes; stops counting soon after `enough`.

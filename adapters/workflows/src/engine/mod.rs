@@ -78,12 +78,7 @@ pub struct RunRequest {
 impl RunRequest {
     /// A request for an inline graph without parameters.
     pub fn new(job_id: impl Into<String>, graph: Graph) -> Self {
-        Self {
-            job_id: job_id.into(),
-            workflow_id: None,
-            graph,
-            params: Map::new(),
-        }
+        Self { job_id: job_id.into(), workflow_id: None, graph, params: Map::new() }
     }
 }
 

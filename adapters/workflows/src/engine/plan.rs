@@ -73,12 +73,7 @@ pub(super) struct Route {
 impl Plan {
     /// Plans a graph that validation found no fault with.
     pub(super) fn new(request: RunRequest, library: &NodeLibrary) -> Result<Self, InvalidGraph> {
-        let RunRequest {
-            job_id,
-            workflow_id,
-            graph,
-            mut params,
-        } = request;
+        let RunRequest { job_id, workflow_id, graph, mut params } = request;
         let mut problems = Vec::new();
         let mut nodes = Vec::with_capacity(graph.nodes.len());
         let mut places = HashMap::with_capacity(graph.nodes.len());
@@ -104,31 +99,17 @@ impl Plan {
             });
         }
         if !problems.is_empty() {
-            return Err(InvalidGraph {
-                report: Report {
-                    errors: problems,
-                    ..Report::default()
-                },
-            });
+            return Err(InvalidGraph { report: Report { errors: problems, ..Report::default() } });
         }
         let edges = connect(&graph, &places, &mut nodes);
         mark_streams(&mut nodes);
         let unknown_params = params.into_iter().map(|(name, _)| name).collect();
-        Ok(Self {
-            job_id,
-            workflow_id,
-            nodes,
-            edges,
-            unknown_params,
-        })
+        Ok(Self { job_id, workflow_id, nodes, edges, unknown_params })
     }
 }
 
 fn connected_inputs(graph: &Graph) -> BTreeSet<(&str, &str)> {
-    let ends = graph
-        .edges
-        .iter()
-        .map(|edge| (edge.target.as_str(), edge.target_handle.as_str()));
+    let ends = graph.edges.iter().map(|edge| (edge.target.as_str(), edge.target_handle.as_str()));
     ends.collect()
 }
 
@@ -149,10 +130,7 @@ fn properties(
         let set = own.filter(|value| !(value.is_null() && property.kind.null_is_unset()));
         // Validation has tried every value, so a default here is never a silent replacement.
         let value = set.and_then(|value| property.kind.coerce(value.clone()).ok());
-        all.insert(
-            property.name.clone(),
-            value.unwrap_or_else(|| property.default.clone()),
-        );
+        all.insert(property.name.clone(), value.unwrap_or_else(|| property.default.clone()));
     }
     if node_type.metadata().is_dynamic {
         for (name, value) in &node.dynamic_properties {
@@ -196,12 +174,7 @@ fn connect(
         let input = input_handle(&mut nodes[target], &edge.target_handle);
         nodes[target].inputs[input].edges += 1;
         let output = output_handle(&mut nodes[source], &edge.source_handle);
-        let route = Route {
-            edge: names.len(),
-            node: target,
-            input,
-            spreads: false,
-        };
+        let route = Route { edge: names.len(), node: target, input, spreads: false };
         nodes[source].outputs[output].routes.push(route);
         names.push(edge.event_id());
     }
@@ -229,17 +202,9 @@ fn input_handle(node: &mut PlannedNode, name: &str) -> usize {
     if let Some(index) = node.inputs.iter().position(|input| input.name == name) {
         return index;
     }
-    let kind = node
-        .node_type
-        .find_property(name)
-        .map(|property| property.kind.clone());
-    let input = InputHandle {
-        name: name.to_owned(),
-        kind,
-        edges: 0,
-        gathers: false,
-        streams: false,
-    };
+    let kind = node.node_type.find_property(name).map(|property| property.kind.clone());
+    let input =
+        InputHandle { name: name.to_owned(), kind, edges: 0, gathers: false, streams: false };
     node.inputs.push(input);
     node.inputs.len() - 1
 }
@@ -248,10 +213,7 @@ fn output_handle(node: &mut PlannedNode, name: &str) -> usize {
     if let Some(index) = node.outputs.iter().position(|output| output.name == name) {
         return index;
     }
-    node.outputs.push(OutputHandle {
-        name: name.to_owned(),
-        routes: Vec::new(),
-    });
+    node.outputs.push(OutputHandle { name: name.to_owned(), routes: Vec::new() });
     node.outputs.len() - 1
 }
 
@@ -266,11 +228,8 @@ fn mark_streams(nodes: &mut [PlannedNode]) {
         if std::mem::replace(&mut streams[index], true) {
             continue;
         }
-        let routes: Vec<Route> = nodes[index]
-            .outputs
-            .iter()
-            .flat_map(|output| output.routes.iter().copied())
-            .collect();
+        let routes: Vec<Route> =
+            nodes[index].outputs.iter().flat_map(|output| output.routes.iter().copied()).collect();
         for route in routes {
             let target = &mut nodes[route.node];
             let input = &mut target.inputs[route.input];

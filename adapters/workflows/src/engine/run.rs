@@ -130,10 +130,7 @@ impl Run {
         let schedule = Schedule::new(count);
         let actors = (0..count).map(|node| {
             let work = Box::pin(drive(Arc::clone(&shared), node));
-            Some(Actor {
-                work,
-                waker: schedule.waker(node),
-            })
+            Some(Actor { work, waker: schedule.waker(node) })
         });
         Self {
             actors: actors.collect(),
@@ -196,11 +193,7 @@ impl Run {
                 self.report_start();
             } else if self.live == 0 {
                 let failed = self.failure.is_some();
-                self.finish(if failed {
-                    RunStatus::Failed
-                } else {
-                    RunStatus::Completed
-                });
+                self.finish(if failed { RunStatus::Failed } else { RunStatus::Completed });
             } else if let Some(actor) = self.schedule.next() {
                 self.step(actor);
             } else if self.failure.is_some() {
@@ -270,10 +263,7 @@ impl Run {
             return;
         }
         let error = format!("{error} (node {}, {})", node.id, node.type_name);
-        self.failure = Some(Failure {
-            error,
-            steps_left: DRAIN_BUDGET,
-        });
+        self.failure = Some(Failure { error, steps_left: DRAIN_BUDGET });
         let downstream = downstream(&plan, index);
         for other in (0..self.actors.len()).filter(|&other| !downstream[other]) {
             self.remove(other);
@@ -307,10 +297,7 @@ impl Run {
             // Cannot happen in a graph without cycles, where inputs end one after the other.
             Growth::NothingBlocked => {
                 let error = "every node waits for another one".to_owned();
-                self.failure = Some(Failure {
-                    error,
-                    steps_left: 0,
-                });
+                self.failure = Some(Failure { error, steps_left: 0 });
             }
         }
     }
@@ -363,11 +350,7 @@ fn downstream(plan: &Plan, start: usize) -> Vec<bool> {
     let mut reached = vec![false; plan.nodes.len()];
     let mut work = vec![start];
     while let Some(node) = work.pop() {
-        for route in plan.nodes[node]
-            .outputs
-            .iter()
-            .flat_map(|output| &output.routes)
-        {
+        for route in plan.nodes[node].outputs.iter().flat_map(|output| &output.routes) {
             if !std::mem::replace(&mut reached[route.node], true) {
                 work.push(route.node);
             }
@@ -384,8 +367,5 @@ fn values(named: Named) -> BTreeMap<String, Vec<Value>> {
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!(
-        "the node stopped unexpectedly: {}",
-        text.unwrap_or("no reason given")
-    )
+    format!("the node stopped unexpectedly: {}", text.unwrap_or("no reason given"))
 }

@@ -24,21 +24,12 @@ struct Inner {
 impl Schedule {
     /// All of `actors` are due, in order.
     pub(super) fn new(actors: usize) -> Arc<Self> {
-        let inner = Inner {
-            queue: (0..actors).collect(),
-            queued: vec![true; actors],
-            host: None,
-        };
-        Arc::new(Self {
-            inner: Mutex::new(inner),
-        })
+        let inner = Inner { queue: (0..actors).collect(), queued: vec![true; actors], host: None };
+        Arc::new(Self { inner: Mutex::new(inner) })
     }
 
     pub(super) fn waker(self: &Arc<Self>, actor: usize) -> Waker {
-        Waker::from(Arc::new(ActorWaker {
-            schedule: Arc::clone(self),
-            actor,
-        }))
+        Waker::from(Arc::new(ActorWaker { schedule: Arc::clone(self), actor }))
     }
 
     pub(super) fn next(&self) -> Option<usize> {

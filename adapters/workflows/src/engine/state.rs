@@ -90,11 +90,7 @@ impl Shared {
             writers: Vec::new(),
         };
         let inboxes = plan.nodes.iter().map(|node| Inbox {
-            inputs: node
-                .inputs
-                .iter()
-                .map(|input| buffer(input.edges))
-                .collect(),
+            inputs: node.inputs.iter().map(|input| buffer(input.edges)).collect(),
             readers: Vec::new(),
         });
         let state = State {
@@ -110,10 +106,7 @@ impl Shared {
             previews: Named::new(),
             saves: Named::new(),
         };
-        Arc::new(Self {
-            state: Mutex::new(state),
-            plan,
-        })
+        Arc::new(Self { state: Mutex::new(state), plan })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,10 +131,7 @@ impl Shared {
             return Poll::Ready(());
         }
         if buffer.values.len() >= buffer.capacity {
-            state.waits[sender] = Wait::Send {
-                node: route.node,
-                input: route.input,
-            };
+            state.waits[sender] = Wait::Send { node: route.node, input: route.input };
             keep(&mut buffer.writers, cx.waker());
             return Poll::Pending;
         }
@@ -153,12 +143,7 @@ impl Shared {
         });
         state.counters[route.edge] += 1;
         let counter = state.counters[route.edge];
-        state.events.push_back(RunEvent::edge(
-            &self.plan,
-            route.edge,
-            "message_sent",
-            counter,
-        ));
+        state.events.push_back(RunEvent::edge(&self.plan, route.edge, "message_sent", counter));
         let readers = std::mem::take(&mut state.inboxes[route.node].readers);
         drop(guard);
         wake(readers);
@@ -176,9 +161,7 @@ impl Shared {
         let open = &mut inbox.inputs[route.input].open;
         *open = open.saturating_sub(1);
         let counter = state.counters[route.edge];
-        state
-            .events
-            .push_back(RunEvent::edge(&self.plan, route.edge, "drained", counter));
+        state.events.push_back(RunEvent::edge(&self.plan, route.edge, "drained", counter));
         let readers = std::mem::take(&mut inbox.readers);
         drop(guard);
         wake(readers);
@@ -229,10 +212,7 @@ impl Shared {
             wake(writers);
             return Poll::Ready(arrived.map(|arrived| (input, arrived)));
         }
-        if inputs
-            .iter()
-            .all(|&input| inbox.inputs[input].open == 0 || inbox.inputs[input].closed)
-        {
+        if inputs.iter().all(|&input| inbox.inputs[input].open == 0 || inbox.inputs[input].closed) {
             return Poll::Ready(None);
         }
         keep(&mut inbox.readers, cx.waker());

@@ -17,12 +17,8 @@ struct Constant {
 /// A type that gives its property `value`.
 fn constant(name: &str, what: &str, value: Property) -> NodeType {
     let kind = value.kind.clone();
-    NodeType::new(
-        &format!("nodetool.constant.{name}"),
-        name,
-        &format!("Gives a fixed {what}."),
-    )
-    .property(value.describe("What the node gives."))
-    .output("output", kind)
-    .compute(|p: Constant| Ok(p.value))
+    NodeType::new(&format!("nodetool.constant.{name}"), name, &format!("Gives a fixed {what}."))
+        .property(value.describe("What the node gives."))
+        .output("output", kind)
+        .compute(|p: Constant| Ok(p.value))
 }

@@ -15,27 +15,23 @@ pub(in crate::nodes) fn node() -> NodeType {
     .property(Property::int("size", 10).describe("Items per list; less than 1 means 1."))
     .output("output", TypeDescriptor::list(TypeDescriptor::any()))
     .output("index", TypeDescriptor::int())
-    .stream(
-        |p: Chunk, mut inputs: Inputs, context: NodeContext| async move {
-            let size = usize::try_from(p.size).unwrap_or(1).max(1);
-            let mut items = Vec::new();
-            let mut index = 0_u64;
-            loop {
-                let item = inputs.next("input_item").await?;
-                let ended = item.is_none();
-                items.extend(item.map(Arc::unwrap_or_clone));
-                if items.len() >= size || (ended && !items.is_empty()) {
-                    context
-                        .emit("output", Value::Array(std::mem::take(&mut items)))
-                        .await;
-                    context.emit("index", Value::from(index)).await;
-                    index += 1;
-                }
-                super::collect::check_length(items.len())?;
-                if ended {
-                    return Ok(());
-                }
+    .stream(|p: Chunk, mut inputs: Inputs, context: NodeContext| async move {
+        let size = usize::try_from(p.size).unwrap_or(1).max(1);
+        let mut items = Vec::new();
+        let mut index = 0_u64;
+        loop {
+            let item = inputs.next("input_item").await?;
+            let ended = item.is_none();
+            items.extend(item.map(Arc::unwrap_or_clone));
+            if items.len() >= size || (ended && !items.is_empty()) {
+                context.emit("output", Value::Array(std::mem::take(&mut items))).await;
+                context.emit("index", Value::from(index)).await;
+                index += 1;
             }
-        },
-    )
+            super::collect::check_length(items.len())?;
+            if ended {
+                return Ok(());
+            }
+        }
+    })
 }

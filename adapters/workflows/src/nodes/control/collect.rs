@@ -11,17 +11,15 @@ pub(in crate::nodes) fn node() -> NodeType {
     )
     .property(Property::any("input_item").describe("The stream of items."))
     .output("output", TypeDescriptor::list(TypeDescriptor::any()))
-    .stream(
-        |_: Collect, mut inputs: Inputs, context: NodeContext| async move {
-            let mut items = Vec::new();
-            while let Some(item) = inputs.next("input_item").await? {
-                items.push(Arc::unwrap_or_clone(item));
-                check_length(items.len())?;
-            }
-            context.emit("output", Value::Array(items)).await;
-            Ok(())
-        },
-    )
+    .stream(|_: Collect, mut inputs: Inputs, context: NodeContext| async move {
+        let mut items = Vec::new();
+        while let Some(item) = inputs.next("input_item").await? {
+            items.push(Arc::unwrap_or_clone(item));
+            check_length(items.len())?;
+        }
+        context.emit("output", Value::Array(items)).await;
+        Ok(())
+    })
     .gathers()
 }
 

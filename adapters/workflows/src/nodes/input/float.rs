@@ -4,13 +4,6 @@ use crate::nodes::{
 };
 
 pub(in crate::nodes) fn node() -> NodeType {
-    let node = input(
-        "FloatInput",
-        "Float Input",
-        "number",
-        Property::float("value", 0.0),
-    );
-    bounds(node, |name, default| {
-        Property::new(name, TypeDescriptor::float(), default)
-    })
+    let node = input("FloatInput", "Float Input", "number", Property::float("value", 0.0));
+    bounds(node, |name, default| Property::new(name, TypeDescriptor::float(), default))
 }

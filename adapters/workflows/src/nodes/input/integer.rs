@@ -4,11 +4,6 @@ use crate::nodes::{
 };
 
 pub(in crate::nodes) fn node() -> NodeType {
-    let node = input(
-        "IntegerInput",
-        "Integer Input",
-        "whole number",
-        Property::int("value", 0),
-    );
+    let node = input("IntegerInput", "Integer Input", "whole number", Property::int("value", 0));
     bounds(node, Property::int)
 }

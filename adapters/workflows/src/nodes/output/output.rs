@@ -9,17 +9,12 @@ struct Output {
 /// Reports every value that arrives. When none did, it reports its own value at the end. That
 /// end never comes when something before it failed, so a failure does not look like a null.
 pub(in crate::nodes) fn node() -> NodeType {
-    NodeType::new(
-        "nodetool.output.Output",
-        "Output",
-        "A result of the workflow.",
-    )
-    .property(Property::str("name", "").describe("The name of the result."))
-    .property(Property::any("value").describe("The value of the result."))
-    .property(Property::str("description", "").describe("What the result means."))
-    .output("output", TypeDescriptor::any())
-    .stream(
-        |p: Output, mut inputs: Inputs, context: NodeContext| async move {
+    NodeType::new("nodetool.output.Output", "Output", "A result of the workflow.")
+        .property(Property::str("name", "").describe("The name of the result."))
+        .property(Property::any("value").describe("The value of the result."))
+        .property(Property::str("description", "").describe("What the result means."))
+        .output("output", TypeDescriptor::any())
+        .stream(|p: Output, mut inputs: Inputs, context: NodeContext| async move {
             let mut arrived = false;
             while let Some(value) = inputs.next("value").await? {
                 arrived = true;
@@ -32,7 +27,6 @@ pub(in crate::nodes) fn node() -> NodeType {
                 context.emit("output", own).await;
             }
             Ok(())
-        },
-    )
-    .role(Role::Output)
+        })
+        .role(Role::Output)
 }

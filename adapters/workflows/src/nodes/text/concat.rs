@@ -20,11 +20,7 @@ pub(in crate::nodes) fn node() -> NodeType {
     .dynamic()
     .output("output", TypeDescriptor::str())
     .compute(|p: Concat| {
-        let mut more: Vec<_> = p
-            .more
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect();
+        let mut more: Vec<_> = p.more.iter().filter(|(_, value)| !value.is_null()).collect();
         more.sort_by_key(|(name, _)| *name);
         let mut text = p.a + &p.b;
         for (_, value) in more {

@@ -39,17 +39,10 @@ pub(super) fn render(
     if !template.contains('{') {
         return Ok(template.to_owned());
     }
-    let mut bounded = Bounded {
-        text: Vec::new(),
-        full: false,
-    };
-    let result = ENVIRONMENT
-        .template_from_named_str("template", template)
-        .and_then(|parsed| {
-            parsed
-                .render_captured_to(value::Serde(variables), &mut bounded)
-                .map(|_| ())
-        });
+    let mut bounded = Bounded { text: Vec::new(), full: false };
+    let result = ENVIRONMENT.template_from_named_str("template", template).and_then(|parsed| {
+        parsed.render_captured_to(value::Serde(variables), &mut bounded).map(|_| ())
+    });
     if bounded.full {
         return Err(format!("the template gives more than {MAX_TEMPLATE_OUTPUT} bytes").into());
     }
