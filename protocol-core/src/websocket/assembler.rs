@@ -16,6 +16,7 @@ pub(super) struct Assembler {
     fragmented: Option<MessageKind>,
     /// The payload of that message so far; afterwards, until the next call, of the message lent.
     assembled: Vec<u8>,
+    /// Between messages it has nothing unfinished: text that ends so is a fault.
     utf8: Utf8Check,
 }
 
@@ -131,7 +132,6 @@ impl Assembler {
         match (header.kind, self.fragmented) {
             (Kind::Continuation, None) => return Err(Fault::UnexpectedContinuation),
             (Kind::Text | Kind::Binary, Some(_)) => return Err(Fault::UnfinishedMessage),
-            (Kind::Text | Kind::Binary, None) => self.utf8 = Utf8Check::default(),
             _ => {}
         }
         if matches!(header.kind, Kind::Continuation | Kind::Text | Kind::Binary) {

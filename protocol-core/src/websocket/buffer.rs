@@ -67,3 +67,27 @@ pub(super) fn shrink(bytes: &mut Vec<u8>) {
         bytes.shrink_to(RETAINED);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_is_never_empty_stays_small() {
+        let mut buffer = Buffer::default();
+        let mut next_in = 0_u8;
+        let mut next_out = 0_u8;
+        for _ in 0..10_000 {
+            for _ in 0..10 {
+                buffer.grow().push(next_in);
+                next_in = next_in.wrapping_add(1);
+            }
+            while buffer.waiting().len() > 3 {
+                let place = buffer.take(1);
+                assert_eq!(buffer.taken(place), [next_out]);
+                next_out = next_out.wrapping_add(1);
+            }
+        }
+        assert!(buffer.capacity() <= 64, "{}", buffer.capacity());
+    }
+}

@@ -209,3 +209,17 @@ fn an_upgraded_stream_cannot_be_answered() {
         assert!(connection.is_open());
     }
 }
+
+#[test]
+fn a_pong_put_off_is_forgotten_with_the_end() {
+    for role in ROLES {
+        for end in [frame_for(role, 0x88, b""), frame_for(role, 0x83, b"")] {
+            let limits = Limits { max_pending_pongs: 0, ..Limits::default() };
+            let mut connection = open_with(role, limits);
+            feed(&mut connection, &frame_for(role, 0x89, b"p"));
+            feed(&mut connection, &end);
+            assert_eq!(frames_of(role, &take(&mut connection)).len(), 1);
+            assert!(connection.transmit().is_empty());
+        }
+    }
+}

@@ -132,3 +132,17 @@ fn a_pong_partly_sent_still_waits() {
     server.sent(1).unwrap();
     assert_eq!(take(&mut server), b"\x8a\x012");
 }
+
+#[test]
+fn each_pong_sent_makes_room_for_one() {
+    let mut server = open_with(Role::Server, limits(|limits| limits.max_pending_pongs = 2));
+    for payload in [b"1", b"2"] {
+        feed(&mut server, &frame_for(Role::Server, 0x89, payload));
+    }
+    server.sent(3).unwrap();
+    for payload in [b"3", b"4"] {
+        feed(&mut server, &frame_for(Role::Server, 0x89, payload));
+    }
+    assert_eq!(take(&mut server), b"\x8a\x012\x8a\x013");
+    assert_eq!(take(&mut server), b"\x8a\x014");
+}
