@@ -1,1 +1,15 @@
 //! Scenario transcripts, property tests and end-to-end tests of clawnode.
+//!
+//! [`Scene`] is a stage for one node: virtual time, a gateway that is a bare WebSocket which says what the test tells it to,
+//! and an application that finishes work when the test says so. Everything that happens becomes one line of a transcript.
+
+mod scene;
+
+pub use scene::{Answering, Scene};
+
+use serde_json::value::RawValue;
+
+/// A JSON value as the protocol carries it.
+pub fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("the test gives valid JSON")
+}
