@@ -22,18 +22,11 @@ impl HeadSearch {
         let within = &bytes[..bytes.len().min(max)];
         // The last three bytes may be the start of the empty line.
         let from = self.searched.saturating_sub(3);
-        if let Some(at) = within[from..]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        {
+        if let Some(at) = within[from..].windows(4).position(|four| four == b"\r\n\r\n") {
             return Ok(Some(from + at + 4));
         }
         self.searched = within.len();
-        if bytes.len() >= max {
-            Err(HeadError::TooLarge)
-        } else {
-            Ok(None)
-        }
+        if bytes.len() >= max { Err(HeadError::TooLarge) } else { Ok(None) }
     }
 }
 
@@ -156,19 +149,13 @@ impl Headers {
 
     /// The value of a header that must stand exactly once.
     pub(crate) fn only(&self, name: &str) -> Option<&[u8]> {
-        let (_, value) = self
-            .0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        let (_, value) = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         (self.all(name).count() == 1).then_some(value)
     }
 
     /// The first value of a header, if it is UTF-8.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let (_, value) = self
-            .0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        let (_, value) = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
     }
 
@@ -182,12 +169,7 @@ impl Headers {
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_headers(
-            f,
-            self.0
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_slice())),
-        )
+        debug_headers(f, self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
     }
 }
 
@@ -250,9 +232,7 @@ pub(crate) fn is_token(name: &str) -> bool {
 
 /// Whether this can be the value of a header that all readers read alike: printable ASCII, spaces and tabs.
 pub(crate) fn is_header_value(value: &str) -> bool {
-    value
-        .bytes()
-        .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+    value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
 }
 
 fn is_token_byte(byte: u8) -> bool {
@@ -292,12 +272,7 @@ impl BodyReader {
             Framing::Length(length.unwrap_or(u64::MAX))
         };
         let complete = limit == 0 || matches!(framing, Framing::Length(0));
-        Self {
-            framing,
-            limit,
-            kept: Vec::new(),
-            complete,
-        }
+        Self { framing, limit, kept: Vec::new(), complete }
     }
 
     /// Whether no more is read: the body or the limit has been reached, or its framing is broken.
@@ -337,11 +312,7 @@ impl BodyReader {
                 Framing::Chunk(left) => {
                     let taken = self.keep(rest, left);
                     let left = left - taken as u64;
-                    self.framing = if left == 0 {
-                        Framing::ChunkEnd
-                    } else {
-                        Framing::Chunk(left)
-                    };
+                    self.framing = if left == 0 { Framing::ChunkEnd } else { Framing::Chunk(left) };
                     taken
                 }
                 Framing::ChunkEnd if rest.len() < 2 => return at,
@@ -360,10 +331,7 @@ impl BodyReader {
 
     fn keep(&mut self, rest: &[u8], left: u64) -> usize {
         let room = self.limit - self.kept.len();
-        let taken = rest
-            .len()
-            .min(room)
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let taken = rest.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
         self.kept.extend_from_slice(&rest[..taken]);
         self.complete = self.kept.len() == self.limit;
         taken

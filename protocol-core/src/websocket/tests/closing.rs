@@ -223,3 +223,18 @@ fn a_pong_put_off_is_forgotten_with_the_end() {
         }
     }
 }
+
+#[test]
+fn ends_are_described_without_control_characters() {
+    let mut client = open(Role::Client);
+    client.receive(b"\x88\x0b\x03\xe9by\x1b[2J\r\ne");
+    let Some(Event::Closed(closed)) = client.poll() else { panic!() };
+    assert_eq!(closed.to_string(), "closed by the other side, code 1001: by [2J  e");
+    let mut server = open(Role::Server);
+    server.receive(&frame_for(Role::Server, 0x83, b""));
+    let Some(Event::Closed(closed)) = server.poll() else { panic!() };
+    assert_eq!(
+        closed.to_string(),
+        "the other side broke the WebSocket protocol: reserved opcode 3"
+    );
+}

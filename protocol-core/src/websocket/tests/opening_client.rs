@@ -240,6 +240,8 @@ fn a_refusal_is_reported_with_its_body() {
     assert_eq!(with_length.header("set-COOKIE"), Some("s3cret"));
     assert!(!format!("{with_length:?}").contains("s3cret"));
 
+    assert_eq!(with_length.to_string(), "HTTP 429 Too Many Requests: slow");
+
     let until_eof = refusal(b"HTTP/1.0 502 Bad Gateway\r\n\r\nsorry");
     assert_eq!((until_eof.status(), until_eof.body()), (502, &b"sorry"[..]));
     let cut = refusal(b"HTTP/1.1 401 \r\nContent-Length: 100\r\n\r\ncut");
