@@ -320,6 +320,7 @@ impl Ledger {
                     self.abandon(id, actions);
                 }
                 self.refusals.clear();
+                self.outgoing.clear();
             }
         }
     }

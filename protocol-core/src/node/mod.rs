@@ -36,9 +36,9 @@ pub use input::{Action, Deadline, Event, Input, LostReason, Misuse, StopReason};
 ///
 /// # The drain contract
 ///
-/// After every input, [`Sent`](Input::Sent) and [`Timeout`](Input::Timeout) included, call `poll_action` until it returns
-/// `None` and do what it says. Only then are `transmit` and `deadline` up to date, and the next input may come. Bytes received
-/// are decoded while actions are polled, so what a flood of messages may occupy is bounded by the bytes of one input.
+/// After an input, [`Sent`](Input::Sent) and [`Timeout`](Input::Timeout) included, call `poll_action` until it returns `None`
+/// and do what it says. Only then are `transmit` and `deadline` up to date. Bytes received are decoded while actions are polled,
+/// so what a flood of messages occupies is bounded by the bytes given between two drains.
 ///
 /// A deadline given back as [`Timeout`](Input::Timeout) always makes progress: it is gone or has moved afterwards.
 #[derive(Debug)]

@@ -80,7 +80,7 @@ impl Default for Limits {
 /// A gateway's side of one connection with a node, as a pure state machine.
 ///
 /// The same three kinds of methods and the same [drain contract](crate::Node#the-drain-contract) as [`Node`](crate::Node):
-/// after every input call [`poll_action`](Self::poll_action) until it returns `None`; then write [`transmit`](Self::transmit),
+/// after an input call [`poll_action`](Self::poll_action) until it returns `None`; then write [`transmit`](Self::transmit),
 /// and come back at [`deadline`](Self::deadline) at the latest.
 #[derive(Debug)]
 pub struct Peer {
@@ -326,7 +326,7 @@ impl Peer {
     fn timed_out(&mut self, deadline: Deadline) {
         match deadline {
             Deadline::Open if self.life == Life::Authorizing => {
-                self.end(LostReason::TimedOut(deadline))
+                self.end(LostReason::TimedOut(deadline));
             }
             Deadline::Open => self.websocket.opening_timed_out(),
             Deadline::Register => {
