@@ -28,12 +28,13 @@ pub struct Scene {
     pub answering: Answering,
     /// The credential the application has.
     pub token: Option<&'static str>,
-    /// How many bytes the network carries at a time; 0 stands for all there are.
-    pub chunk: usize,
+    /// How many bytes the network carries at a time, one after the other and then over again; 0 stands for all there are.
+    pub chunks: Vec<usize>,
     /// Whether the gateway takes bytes off the network.
     pub gateway_reads: bool,
     /// Whether the application keeps admissions and answers at once.
     pub journal: bool,
+    carried: usize,
     now: Duration,
     gateway: Option<Connection>,
     running: Vec<Arc<Work>>,
@@ -48,7 +49,8 @@ impl Scene {
             node: Node::new(config, [42; 32]),
             answering: Answering::Accept,
             token: None,
-            chunk: 0,
+            chunks: vec![0],
+            carried: 0,
             gateway_reads: true,
             journal: true,
             now: Duration::ZERO,
@@ -214,10 +216,11 @@ impl Scene {
     }
 
     fn carry_to_gateway(&mut self) -> bool {
+        let chunk = self.chunk();
         let Some(gateway) = self.gateway.as_mut().filter(|_| self.gateway_reads) else {
             return false;
         };
-        let bytes = portion(self.node.transmit(), self.chunk).to_vec();
+        let bytes = portion(self.node.transmit(), chunk).to_vec();
         if bytes.is_empty() {
             return self.listen();
         }
@@ -267,8 +270,9 @@ impl Scene {
     }
 
     fn carry_to_node(&mut self) -> bool {
+        let chunk = self.chunk();
         let Some(gateway) = &mut self.gateway else { return false };
-        let bytes = portion(gateway.transmit(), self.chunk).to_vec();
+        let bytes = portion(gateway.transmit(), chunk).to_vec();
         if bytes.is_empty() {
             let over = gateway.wants_shutdown();
             if over {
@@ -280,6 +284,11 @@ impl Scene {
         gateway.sent(bytes.len()).expect("the bytes were lent");
         self.tell(Input::Received(&bytes));
         true
+    }
+
+    fn chunk(&mut self) -> usize {
+        self.carried += 1;
+        self.chunks[self.carried % self.chunks.len()]
     }
 
     fn tell(&mut self, input: Input<'_>) {

@@ -393,7 +393,7 @@ fn a_token_that_no_header_can_carry_stops_the_node_without_showing_it() {
 fn one_byte_at_a_time_gives_the_same_transcript() {
     let play = |chunk| {
         let mut scene = Scene::new(config());
-        scene.chunk = chunk;
+        scene.chunks = vec![chunk];
         scene.start();
         scene.gateway_says(COMMAND);
         scene.gateway_says(r#"{"type":"weather","sky":"blue"}"#);

@@ -64,7 +64,8 @@ impl std::fmt::Debug for Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timing {
-    /// The period of heartbeats, and the measure of liveness: a peer that is silent for two of them is lost. Default 30 s.
+    /// The period of heartbeats, and the measure of liveness: a peer that is silent for two of them is lost. Default 30 s,
+    /// at least 10 ms.
     pub heartbeat_interval: Duration,
     /// How long connecting (name, TCP, TLS) may take. Default 20 s.
     pub connect: Duration,
@@ -80,6 +81,13 @@ pub struct Timing {
     pub max_reconnect_delay: Duration,
     /// How long the node waits after it has sent an answer before it asks, by a ping, whether the answer arrived. Default 1 s.
     pub confirm: Duration,
+}
+
+impl Timing {
+    /// Heartbeats without a pause would be nothing but heartbeats.
+    pub(super) fn beat(&self) -> Duration {
+        self.heartbeat_interval.max(Duration::from_millis(10))
+    }
 }
 
 impl Default for Timing {

@@ -134,7 +134,7 @@ impl Node {
         self.life = Life::Ready { since: self.now };
         self.ever_ready = true;
         self.timers.clear(Deadline::Register);
-        let interval = self.config.timing.heartbeat_interval;
+        let interval = self.config.timing.beat();
         self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
         self.actions.push_back(Action::Notify(Event::Ready));
     }
@@ -255,7 +255,7 @@ impl Node {
     /// A connection that was ready for a heartbeat interval was a good one: the next delay is the first again.
     pub(super) fn note_health(&mut self) {
         if let Life::Ready { since } = self.life {
-            if self.now.saturating_sub(since) >= self.config.timing.heartbeat_interval {
+            if self.now.saturating_sub(since) >= self.config.timing.beat() {
                 self.backoff.reset();
             }
         }

@@ -41,7 +41,7 @@ impl Node {
             link.session.write(self.utc, ToGateway::Alive, &mut link.websocket);
         }
         self.ping();
-        let interval = self.config.timing.heartbeat_interval;
+        let interval = self.config.timing.beat();
         self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
     }
 

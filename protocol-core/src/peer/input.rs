@@ -189,7 +189,7 @@ pub struct Timing {
     pub open: Duration,
     /// How long the node may take to register after that. Default 15 s.
     pub register: Duration,
-    /// A node silent for this long is pinged, and silent for twice as long it is lost. Default 30 s.
+    /// A node silent for this long is pinged, and silent for twice as long it is lost. Default 30 s, at least 10 ms.
     pub liveness: Duration,
     /// How long the closing handshake may take. Default 5 s.
     pub close: Duration,

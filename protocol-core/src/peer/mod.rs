@@ -271,8 +271,11 @@ impl Peer {
                 self.timers.clear(Deadline::Open);
                 self.timers
                     .set(Deadline::Register, self.now.saturating_add(self.config.timing.register));
-                self.timers
-                    .set(Deadline::Liveness, self.now.saturating_add(self.config.timing.liveness));
+                self.timers.set(
+                    Deadline::Liveness,
+                    self.now
+                        .saturating_add(self.config.timing.liveness.max(Duration::from_millis(10))),
+                );
                 return true;
             }
             websocket::Event::Closed(closed) => {
@@ -358,7 +361,10 @@ impl Peer {
         }
         self.heard = false;
         self.sent_by_look = sent;
-        self.timers.set(Deadline::Liveness, self.now.saturating_add(self.config.timing.liveness));
+        self.timers.set(
+            Deadline::Liveness,
+            self.now.saturating_add(self.config.timing.liveness.max(Duration::from_millis(10))),
+        );
     }
 
     fn close_within_deadline(&mut self, reason: LostReason) {
