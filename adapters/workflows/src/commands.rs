@@ -245,7 +245,7 @@ impl Commands {
                 .iter()
                 .find(|broken| broken.file.strip_suffix(".json") == Some(id) || broken.file == id);
             if let Some(broken) = broken {
-                hint = format!("; its file {} {}", broken.file, broken.reason);
+                hint = format!("; its file {} is broken: {}", broken.file, broken.reason);
             }
         }
         Err(CommandError::WorkflowNotFound { id: id.to_owned(), hint })

@@ -98,7 +98,7 @@ impl WorkflowDirectory {
             }
             let Some(content) = self.content(&mut files, name) else { continue };
             let workflow = content.and_then(|workflow| match owners.get(&workflow.id) {
-                Some(first) => Err(format!("has the same id as {first}: {}", workflow.id)),
+                Some(first) => Err(format!("its id {:?} is also that of {first}", workflow.id)),
                 None => Ok(workflow),
             });
             match workflow {
@@ -132,7 +132,7 @@ impl WorkflowDirectory {
         let metadata = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata,
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Some(Err(format!("cannot be read: {error}")));
+                return Some(Err(format!("the file cannot be read: {error}")));
             }
             _ => return None,
         };
@@ -163,7 +163,7 @@ fn json_files(path: &Path) -> io::Result<BTreeSet<OsString>> {
 }
 
 fn read(path: &Path, metadata: &Metadata) -> Result<Workflow, String> {
-    let too_large = || format!("is larger than {} MiB", MAX_WORKFLOW_FILE / 1024 / 1024);
+    let too_large = || format!("the file is larger than {} MiB", MAX_WORKFLOW_FILE / 1024 / 1024);
     if metadata.len() > MAX_WORKFLOW_FILE {
         return Err(too_large());
     }
@@ -171,13 +171,12 @@ fn read(path: &Path, metadata: &Metadata) -> Result<Workflow, String> {
     // The file may have grown since it was looked at.
     let read =
         File::open(path).and_then(|file| file.take(MAX_WORKFLOW_FILE + 1).read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot be read: {error}"))?;
+    read.map_err(|error| format!("the file cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_WORKFLOW_FILE {
         return Err(too_large());
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let json =
-        serde_json::from_slice(text).map_err(|error| format!("is not valid JSON: {error}"))?;
+    let json = serde_json::from_slice(text).map_err(|error| format!("not valid JSON: {error}"))?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
     let mut workflow = Workflow::from_json(json, &stem).map_err(|error| error.to_string())?;
     if workflow.updated_at.is_none() {

@@ -46,6 +46,8 @@ use crate::{
 pub struct NodeType {
     metadata: NodeMetadata,
     aliases: Vec<String>,
+    /// The inputs that a streaming node reads itself.
+    reads: Vec<String>,
     pub(crate) role: Role,
     pub(crate) behaviour: Behaviour,
 }
@@ -71,7 +73,13 @@ impl NodeType {
             supports_dynamic_outputs: false,
             model_packs: Vec::new(),
         };
-        Self { metadata, aliases: Vec::new(), role: Role::Regular, behaviour: Behaviour::Nothing }
+        Self {
+            metadata,
+            aliases: Vec::new(),
+            reads: Vec::new(),
+            role: Role::Regular,
+            behaviour: Behaviour::Nothing,
+        }
     }
 
     /// What the type says about itself.
@@ -194,13 +202,15 @@ impl NodeType {
         self
     }
 
-    /// An asynchronous function that reads its inputs itself and emits what it likes, called
-    /// once per run. Its properties come from the node's data only.
+    /// An asynchronous function that reads the inputs named in `reads` itself, value by value,
+    /// and emits what it likes; called once per run. Its other properties are settled before,
+    /// each with the first value that arrives if it is connected.
     ///
     /// Call [`gathers`](Self::gathers) as well when it ends a stream instead of continuing it.
     #[must_use]
     pub fn stream<P, F>(
         mut self,
+        reads: &[&str],
         function: impl Fn(P, Inputs, NodeContext) -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -208,6 +218,7 @@ impl NodeType {
         F: Future<Output = Result<(), NodeError>> + Send + 'static,
     {
         self = self.streaming();
+        self.reads = reads.iter().map(|name| (*name).to_owned()).collect();
         self.behaviour = Behaviour::Stream(Arc::new(move |properties, inputs, context| {
             let work = typed(properties).map(|typed| function(typed, inputs, context));
             Box::pin(async move { work?.await })
@@ -220,6 +231,11 @@ impl NodeType {
     pub fn gathers(mut self) -> Self {
         self.set_streaming(false);
         self
+    }
+
+    /// Whether the node reads the input `name` itself.
+    pub(crate) fn reads(&self, name: &str) -> bool {
+        self.reads.iter().any(|known| known == name)
     }
 
     pub(crate) fn role(mut self, role: Role) -> Self {

@@ -20,6 +20,9 @@
 //! A list property that gets single elements, or has several edges, gathers: it waits for the
 //! end of all of them and counts as one value.
 //!
+//! A node that reads some of its inputs itself runs once; its other inputs are settled first,
+//! each with its first value.
+//!
 //! After a failure the edges of the failed node never end, so nothing downstream can mistake
 //! a part for the whole.
 
@@ -67,8 +70,13 @@ impl Actor {
     async fn run(&self) -> Result<(), NodeError> {
         let planned = self.context.planned();
         if let Behaviour::Stream(stream) = &planned.node_type.behaviour {
+            let mut settled: Set = Vec::with_capacity(planned.inputs.len());
+            for (input, handle) in planned.inputs.iter().enumerate() {
+                settled.push(if handle.live { None } else { self.first(input).await? });
+            }
+            let properties = complete_properties(planned, settled)?;
             let inputs = Inputs::new(self.context.clone());
-            stream(planned.properties.clone(), inputs, self.context.clone()).await?;
+            stream(properties, inputs, self.context.clone()).await?;
             self.report_completed(self.context.take_emitted()).await;
             return Ok(());
         }
@@ -139,13 +147,7 @@ impl Actor {
                 Value::Array(items) if arrived.spreads => all.extend(items),
                 item => all.push(item),
             }
-            if all.len() > MAX_COLLECTED {
-                return Err(format!(
-                    "property {} got more than {MAX_COLLECTED} values for its list",
-                    handle.name
-                )
-                .into());
-            }
+            check_collected(all.len())?;
         }
         Ok(came.then(|| Arc::new(Value::Array(all))))
     }
@@ -197,6 +199,14 @@ impl Actor {
     }
 }
 
+/// Stops an endless stream before it fills the memory.
+pub(crate) fn check_collected(items: usize) -> Result<(), NodeError> {
+    if items > MAX_COLLECTED {
+        return Err(format!("the stream has more than {MAX_COLLECTED} items for one list").into());
+    }
+    Ok(())
+}
+
 fn arrived_properties(planned: &super::plan::PlannedNode, set: &Set) -> Map<String, Value> {
     let arrived = planned
         .inputs
@@ -223,4 +233,15 @@ fn complete_properties(
         properties.insert(input.name.clone(), value);
     }
     Ok(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_bounded() {
+        assert!(check_collected(MAX_COLLECTED).is_ok());
+        assert!(check_collected(MAX_COLLECTED + 1).is_err());
+    }
 }

@@ -196,14 +196,16 @@ impl Inputs {
         Self { context, started: false }
     }
 
-    /// The next value of property `name`; `None` when it is not connected or has ended.
+    /// The next value of property `name`; `None` when it has ended, is not connected, or is not
+    /// among those the node said it reads.
     ///
     /// # Errors
     ///
     /// When the value does not fit the type of the property.
     pub async fn next(&mut self, name: &str) -> Result<Option<Arc<Value>>, NodeError> {
         let inputs = &self.context.planned().inputs;
-        let Some(input) = inputs.iter().position(|handle| handle.name == name) else {
+        let Some(input) = inputs.iter().position(|handle| handle.live && handle.name == name)
+        else {
             return Ok(None);
         };
         self.take_turns().await;
@@ -213,16 +215,17 @@ impl Inputs {
         }
     }
 
-    /// The next value of any property, with its name, in the order of arrival; `None` when
+    /// The next value of any property the node reads, with its name, in the order of arrival; `None` when
     /// all have ended.
     ///
     /// # Errors
     ///
     /// As [`next`](Self::next).
     pub async fn next_any(&mut self) -> Result<Option<(String, Arc<Value>)>, NodeError> {
-        let all: Vec<usize> = (0..self.context.planned().inputs.len()).collect();
+        let inputs = &self.context.planned().inputs;
+        let live: Vec<usize> = (0..inputs.len()).filter(|&input| inputs[input].live).collect();
         self.take_turns().await;
-        match self.context.receive_any(&all).await {
+        match self.context.receive_any(&live).await {
             Some((input, arrived)) => {
                 let name = self.context.planned().inputs[input].name.clone();
                 self.fitted(input, arrived).map(|value| Some((name, value)))

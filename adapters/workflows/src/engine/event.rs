@@ -187,3 +187,19 @@ fn estimate(value: &Value, enough: usize) -> usize {
     }
     size
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_values_are_described() {
+        let text = |length: usize| Value::String("x".repeat(length));
+        let fits = text(MAX_NODE_UPDATE_VALUE - 2);
+        assert_eq!(shown(&fits), fits);
+        let large = shown(&text(MAX_NODE_UPDATE_VALUE - 1));
+        assert_eq!(large, "<str of 16383 bytes, too large for this event>");
+        let list = shown(&Value::from(vec![0; 100_000]));
+        assert_eq!(list, "<list of 100000 elements, too large for this event>");
+    }
+}

@@ -48,6 +48,8 @@ pub(super) struct InputHandle {
     pub(super) kind: Option<TypeDescriptor>,
     /// How many edges lead here.
     pub(super) edges: usize,
+    /// Whether the node reads it itself.
+    pub(super) live: bool,
     /// Whether the values of all edges are gathered into one list.
     pub(super) gathers: bool,
     /// Whether more than one value may come.
@@ -186,11 +188,10 @@ fn connect(
                 let kind = declared.map_or_else(TypeDescriptor::any, |found| found.kind.clone());
                 let route = nodes[source].outputs[output].routes[index];
                 let target = &mut nodes[route.node];
-                let live = target.node_type.is_streaming_input();
                 let input = &mut target.inputs[route.input];
                 let takes_list = input.kind.as_ref().is_some_and(TypeDescriptor::is_list);
                 let gives_list = kind.is_list() || kind.kind == "any";
-                input.gathers |= takes_list && !live && (input.edges > 1 || !gives_list);
+                input.gathers |= takes_list && !input.live && (input.edges > 1 || !gives_list);
                 nodes[source].outputs[output].routes[index].spreads = kind.is_list();
             }
         }
@@ -203,8 +204,9 @@ fn input_handle(node: &mut PlannedNode, name: &str) -> usize {
         return index;
     }
     let kind = node.node_type.find_property(name).map(|property| property.kind.clone());
+    let live = node.node_type.reads(name);
     let input =
-        InputHandle { name: name.to_owned(), kind, edges: 0, gathers: false, streams: false };
+        InputHandle { live, name: name.to_owned(), kind, edges: 0, gathers: false, streams: false };
     node.inputs.push(input);
     node.inputs.len() - 1
 }

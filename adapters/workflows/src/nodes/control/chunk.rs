@@ -1,4 +1,4 @@
-use crate::nodes::prelude::*;
+use crate::{engine::check_collected, nodes::prelude::*};
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -15,7 +15,7 @@ pub(in crate::nodes) fn node() -> NodeType {
     .property(Property::int("size", 10).describe("Items per list; less than 1 means 1."))
     .output("output", TypeDescriptor::list(TypeDescriptor::any()))
     .output("index", TypeDescriptor::int())
-    .stream(|p: Chunk, mut inputs: Inputs, context: NodeContext| async move {
+    .stream(&["input_item"], |p: Chunk, mut inputs: Inputs, context: NodeContext| async move {
         let size = usize::try_from(p.size).unwrap_or(1).max(1);
         let mut items = Vec::new();
         let mut index = 0_u64;
@@ -28,7 +28,7 @@ pub(in crate::nodes) fn node() -> NodeType {
                 context.emit("index", Value::from(index)).await;
                 index += 1;
             }
-            super::collect::check_length(items.len())?;
+            check_collected(items.len())?;
             if ended {
                 return Ok(());
             }

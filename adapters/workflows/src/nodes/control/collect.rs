@@ -1,4 +1,4 @@
-use crate::{limits::MAX_COLLECTED, node::NodeError, nodes::prelude::*};
+use crate::{engine::check_collected, nodes::prelude::*};
 
 #[derive(Deserialize)]
 struct Collect {}
@@ -11,22 +11,14 @@ pub(in crate::nodes) fn node() -> NodeType {
     )
     .property(Property::any("input_item").describe("The stream of items."))
     .output("output", TypeDescriptor::list(TypeDescriptor::any()))
-    .stream(|_: Collect, mut inputs: Inputs, context: NodeContext| async move {
+    .stream(&["input_item"], |_: Collect, mut inputs: Inputs, context: NodeContext| async move {
         let mut items = Vec::new();
         while let Some(item) = inputs.next("input_item").await? {
             items.push(Arc::unwrap_or_clone(item));
-            check_length(items.len())?;
+            check_collected(items.len())?;
         }
         context.emit("output", Value::Array(items)).await;
         Ok(())
     })
     .gathers()
-}
-
-/// Stops an endless stream before it fills the memory.
-pub(super) fn check_length(items: usize) -> Result<(), NodeError> {
-    if items > MAX_COLLECTED {
-        return Err(format!("the stream has more than {MAX_COLLECTED} items for one list").into());
-    }
-    Ok(())
 }

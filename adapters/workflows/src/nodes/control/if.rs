@@ -21,22 +21,25 @@ pub(in crate::nodes) fn node() -> NodeType {
     .property(Property::any("value").describe("What is forwarded."))
     .output("if_true", TypeDescriptor::any())
     .output("if_false", TypeDescriptor::any())
-    .stream(|p: If, mut inputs: Inputs, context: NodeContext| async move {
-        let mut condition = p.condition;
-        let mut value = (!context.is_connected("value")).then(|| Arc::new(p.value));
-        let mut forwarded = false;
-        loop {
-            let next_condition = inputs.next("condition").await?;
-            let next_value = inputs.next("value").await?;
-            if forwarded && next_condition.is_none() && next_value.is_none() {
-                return Ok(());
+    .stream(
+        &["condition", "value"],
+        |p: If, mut inputs: Inputs, context: NodeContext| async move {
+            let mut condition = p.condition;
+            let mut value = (!context.is_connected("value")).then(|| Arc::new(p.value));
+            let mut forwarded = false;
+            loop {
+                let next_condition = inputs.next("condition").await?;
+                let next_value = inputs.next("value").await?;
+                if forwarded && next_condition.is_none() && next_value.is_none() {
+                    return Ok(());
+                }
+                condition = next_condition.map_or(condition, |next| python::truthy(&next));
+                value = next_value.or(value);
+                let Some(value) = &value else { return Ok(()) };
+                let side = if condition { "if_true" } else { "if_false" };
+                context.emit(side, Arc::clone(value)).await;
+                forwarded = true;
             }
-            condition = next_condition.map_or(condition, |next| python::truthy(&next));
-            value = next_value.or(value);
-            let Some(value) = &value else { return Ok(()) };
-            let side = if condition { "if_true" } else { "if_false" };
-            context.emit(side, Arc::clone(value)).await;
-            forwarded = true;
-        }
-    })
+        },
+    )
 }

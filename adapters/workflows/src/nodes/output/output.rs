@@ -14,7 +14,7 @@ pub(in crate::nodes) fn node() -> NodeType {
         .property(Property::any("value").describe("The value of the result."))
         .property(Property::str("description", "").describe("What the result means."))
         .output("output", TypeDescriptor::any())
-        .stream(|p: Output, mut inputs: Inputs, context: NodeContext| async move {
+        .stream(&["value"], |p: Output, mut inputs: Inputs, context: NodeContext| async move {
             let mut arrived = false;
             while let Some(value) = inputs.next("value").await? {
                 arrived = true;

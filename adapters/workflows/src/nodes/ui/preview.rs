@@ -12,7 +12,7 @@ pub(in crate::nodes) fn node() -> NodeType {
     .property(Property::any("value").describe("What is shown."))
     .property(Property::str("name", "").describe("A name for the preview."))
     .output("output", TypeDescriptor::any())
-    .stream(|_: Preview, mut inputs: Inputs, context: NodeContext| async move {
+    .stream(&["value"], |_: Preview, mut inputs: Inputs, context: NodeContext| async move {
         while let Some(value) = inputs.next("value").await? {
             context.preview(value).await?;
         }
