@@ -69,8 +69,9 @@ fn texts_are_joined() {
         ],
         &["d.output -> n.d", "n.output -> o.value"],
     );
-    joined.nodes[0].dynamic_properties = json!({"d": null, "c": true}).as_object().unwrap().clone();
-    assert_eq!(results(joined)["r"], json!(["xTrue4"]));
+    let more = json!({"d": null, "c": true, "e": ["!", 1]});
+    joined.nodes[0].dynamic_properties = more.as_object().unwrap().clone();
+    assert_eq!(results(joined)["r"], json!(["xTrue4!1"]));
 }
 
 #[test]

@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 use super::{
     context::{Inputs, NodeContext, pause, unshared},
     event::{RunEvent, shown},
+    plan::{InputHandle, PlannedNode},
     state::Shared,
 };
 use crate::{
@@ -106,7 +107,9 @@ impl Actor {
             if is_last {
                 return self.run_with(current).await;
             }
-            self.run_with(current.clone()).await?;
+            // Nothing is the latest of the others if there are no others: no copy is kept.
+            let set = if inputs.len() == 1 { vec![current[0].take()] } else { current.clone() };
+            self.run_with(set).await?;
             pause().await;
             match self.context.receive_any(&live).await {
                 Some((input, arrived)) => current[input] = Some(arrived.value),
@@ -128,7 +131,11 @@ impl Actor {
                     None => return Ok(()),
                 }
             }
-            self.run_with(current.clone()).await?;
+            let take = |(value, input): (&mut Option<_>, &InputHandle)| {
+                if input.streams { value.take() } else { value.clone() }
+            };
+            let set = current.iter_mut().zip(inputs).map(take).collect();
+            self.run_with(set).await?;
             pause().await;
         }
     }
@@ -169,8 +176,8 @@ impl Actor {
             }
             Behaviour::Nothing | Behaviour::Stream(_) => return Ok(()),
         };
-        let by_name = outputs.values.iter().map(|(name, value)| (name, Arc::clone(value)));
-        self.report_completed(by_name).await;
+        let shown = outputs.values.iter().map(|(name, v)| (name.clone().into_owned(), shown(v)));
+        self.report_completed(shown).await;
         for (name, value) in outputs.values {
             self.context.send(&name, &value).await;
         }
@@ -185,14 +192,10 @@ impl Actor {
         }
     }
 
-    async fn report_completed<N: AsRef<str>>(
-        &self,
-        values: impl IntoIterator<Item = (N, Arc<Value>)>,
-    ) {
+    async fn report_completed(&self, values: impl IntoIterator<Item = (String, Value)>) {
         let planned = self.context.planned();
         if planned.node_type.role != Role::Input {
-            let values = values.into_iter().map(|(name, v)| (name.as_ref().to_owned(), shown(&v)));
-            let result: Map<String, Value> = values.collect();
+            let result: Map<String, Value> = values.into_iter().collect();
             let event = RunEvent::node(&self.context.shared().plan, planned, "completed");
             self.context.event(event.with("result", result)).await;
         }
@@ -207,7 +210,7 @@ pub(crate) fn check_collected(items: usize) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn arrived_properties(planned: &super::plan::PlannedNode, set: &Set) -> Map<String, Value> {
+fn arrived_properties(planned: &PlannedNode, set: &Set) -> Map<String, Value> {
     let arrived = planned
         .inputs
         .iter()
@@ -216,10 +219,7 @@ fn arrived_properties(planned: &super::plan::PlannedNode, set: &Set) -> Map<Stri
     arrived.collect()
 }
 
-fn complete_properties(
-    planned: &super::plan::PlannedNode,
-    set: Set,
-) -> Result<Map<String, Value>, NodeError> {
+fn complete_properties(planned: &PlannedNode, set: Set) -> Result<Map<String, Value>, NodeError> {
     let mut properties = planned.properties.clone();
     for (input, value) in planned.inputs.iter().zip(set) {
         let Some(value) = value else { continue };

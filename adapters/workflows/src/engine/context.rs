@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    event::RunEvent,
+    event::{RunEvent, shown},
     plan::PlannedNode,
     state::{Arrived, Named, Shared, State},
 };
@@ -165,7 +165,7 @@ impl NodeContext {
     }
 
     /// What the node emitted last, by output; forgets it.
-    pub(super) fn take_emitted(&self) -> Vec<(String, Arc<Value>)> {
+    pub(super) fn take_emitted(&self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.shared.lock().emitted[self.node])
     }
 
@@ -282,11 +282,11 @@ pub(super) async fn pause() {
     .await;
 }
 
-fn remember(state: &mut State, node: usize, name: &str, value: &Arc<Value>) {
+fn remember(state: &mut State, node: usize, name: &str, value: &Value) {
     let emitted = &mut state.emitted[node];
     match emitted.iter_mut().find(|(known, _)| known == name) {
-        Some((_, last)) => *last = Arc::clone(value),
-        None => emitted.push((name.to_owned(), Arc::clone(value))),
+        Some((_, last)) => *last = shown(value),
+        None => emitted.push((name.to_owned(), shown(value))),
     }
 }
 

@@ -149,7 +149,11 @@ impl RunEvent {
 
 /// `value` as a `node_update` shows it: itself when small, else what it is.
 pub(super) fn shown(value: &Value) -> Value {
-    if estimate(value, MAX_NODE_UPDATE_VALUE) <= MAX_NODE_UPDATE_VALUE {
+    let fits = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        _ => estimate(value, MAX_NODE_UPDATE_VALUE) <= MAX_NODE_UPDATE_VALUE,
+    };
+    if fits {
         return value.clone();
     }
     let size = match value {

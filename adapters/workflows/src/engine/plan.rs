@@ -168,14 +168,15 @@ fn connect(
     nodes: &mut [PlannedNode],
 ) -> Vec<String> {
     let mut names = Vec::with_capacity(graph.edges.len());
+    let (mut inputs, mut outputs) = (Handles::new(), Handles::new());
     for edge in &graph.edges {
         let (Some(&source), Some(&target)) = (places.get(&edge.source), places.get(&edge.target))
         else {
             continue;
         };
-        let input = input_handle(&mut nodes[target], &edge.target_handle);
+        let input = input_handle(&mut inputs, nodes, target, &edge.target_handle);
         nodes[target].inputs[input].edges += 1;
-        let output = output_handle(&mut nodes[source], &edge.source_handle);
+        let output = output_handle(&mut outputs, nodes, source, &edge.source_handle);
         let route = Route { edge: names.len(), node: target, input, spreads: false };
         nodes[source].outputs[output].routes.push(route);
         names.push(edge.event_id());
@@ -199,24 +200,40 @@ fn connect(
     names
 }
 
-fn input_handle(node: &mut PlannedNode, name: &str) -> usize {
-    if let Some(index) = node.inputs.iter().position(|input| input.name == name) {
-        return index;
-    }
-    let kind = node.node_type.find_property(name).map(|property| property.kind.clone());
-    let live = node.node_type.reads(name);
-    let input =
-        InputHandle { live, name: name.to_owned(), kind, edges: 0, gathers: false, streams: false };
-    node.inputs.push(input);
-    node.inputs.len() - 1
+/// The handles made so far, by node and name.
+type Handles<'a> = HashMap<(usize, &'a str), usize>;
+
+fn input_handle<'a>(
+    known: &mut Handles<'a>,
+    nodes: &mut [PlannedNode],
+    node: usize,
+    name: &'a str,
+) -> usize {
+    *known.entry((node, name)).or_insert_with(|| {
+        let PlannedNode { node_type, inputs, .. } = &mut nodes[node];
+        inputs.push(InputHandle {
+            name: name.to_owned(),
+            kind: node_type.find_property(name).map(|property| property.kind.clone()),
+            edges: 0,
+            live: node_type.reads(name),
+            gathers: false,
+            streams: false,
+        });
+        inputs.len() - 1
+    })
 }
 
-fn output_handle(node: &mut PlannedNode, name: &str) -> usize {
-    if let Some(index) = node.outputs.iter().position(|output| output.name == name) {
-        return index;
-    }
-    node.outputs.push(OutputHandle { name: name.to_owned(), routes: Vec::new() });
-    node.outputs.len() - 1
+fn output_handle<'a>(
+    known: &mut Handles<'a>,
+    nodes: &mut [PlannedNode],
+    node: usize,
+    name: &'a str,
+) -> usize {
+    *known.entry((node, name)).or_insert_with(|| {
+        let outputs = &mut nodes[node].outputs;
+        outputs.push(OutputHandle { name: name.to_owned(), routes: Vec::new() });
+        outputs.len() - 1
+    })
 }
 
 /// A node streams if its type does or if it runs once per value of a stream; a node that

@@ -34,8 +34,9 @@ pub(super) struct State {
     event_waiters: Vec<Waker>,
     /// What each actor waited for when it was last polled.
     pub(super) waits: Vec<Wait>,
-    /// What each node emitted last, by output.
-    pub(super) emitted: Vec<Vec<(String, Arc<Value>)>>,
+    /// What each node emitted last, by output, as its `node_update` will show it. Not the
+    /// value itself, which would keep its receiver from taking it without a copy.
+    pub(super) emitted: Vec<Vec<(String, Value)>>,
     /// How often each node emitted since it last let the others go on.
     pub(super) bursts: Vec<u32>,
     pub(super) outputs: Named,

@@ -10,6 +10,7 @@ struct Output {
 /// end never comes when something before it failed, so a failure does not look like a null.
 pub(in crate::nodes) fn node() -> NodeType {
     NodeType::new("nodetool.output.Output", "Output", "A result of the workflow.")
+        .alias("nodetool.workflows.base_node.Output")
         .property(Property::str("name", "").describe("The name of the result."))
         .property(Property::any("value").describe("The value of the result."))
         .property(Property::str("description", "").describe("What the result means."))

@@ -13,7 +13,7 @@ pub(in crate::nodes) fn node() -> NodeType {
         "nodetool.text.Concat",
         "Concatenate Text",
         "Joins texts without anything between them: a, b, then any inputs added to the node, in \
-         the order of their names.",
+         the order of their names. Of a list among those all elements are joined.",
     )
     .property(Property::str("a", "").describe("The first text."))
     .property(Property::str("b", "").describe("The second text."))
@@ -24,7 +24,10 @@ pub(in crate::nodes) fn node() -> NodeType {
         more.sort_by_key(|(name, _)| *name);
         let mut text = p.a + &p.b;
         for (_, value) in more {
-            text += &python::text(value);
+            match value {
+                Value::Array(items) => text.extend(items.iter().map(python::text)),
+                value => text += &python::text(value),
+            }
         }
         Ok(text)
     })
