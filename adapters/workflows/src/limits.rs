@@ -28,6 +28,11 @@ pub const MAX_OUTPUT_VALUES: usize = 100_000;
 /// Values that `Collect` and a gathering list input take into one list.
 pub const MAX_COLLECTED: usize = 1_000_000;
 
+/// Levels of lists and objects inside one value that a node builds. A reader of JSON gives up
+/// at about 128 levels, and an event and its message take some of them; a chain of thousands of
+/// `Collect` nodes could otherwise build a value that overflows the stack of whoever reads it.
+pub const MAX_DEPTH: usize = 100;
+
 /// Node steps and events that one poll of a run handles before it lets its host run other work.
 pub const POLL_BUDGET: u32 = 256;
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Waker},
@@ -605,6 +605,79 @@ fn a_long_chain_and_many_runs_at_once() {
     while !runs.is_empty() {
         runs.retain_mut(|run| !matches!(run.poll_next_event(&mut cx), Poll::Ready(None)));
     }
+}
+
+#[test]
+fn a_node_may_wait_for_another_thread() {
+    #[derive(Default)]
+    struct Signal {
+        done: bool,
+        waker: Option<Waker>,
+    }
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let signal: Arc<Mutex<Signal>> = Arc::default();
+    let waits = Arc::clone(&signal);
+    let node = NodeType::new("test.Late", "Late", "Waits for a signal.")
+        .output("output", TypeDescriptor::str())
+        .process(move |_: Empty, _: NodeContext| {
+            let signal = Arc::clone(&waits);
+            std::future::poll_fn(move |cx| {
+                let mut signal = signal.lock().unwrap();
+                if signal.done {
+                    return Poll::Ready(Ok("late".to_owned()));
+                }
+                signal.waker = Some(cx.waker().clone());
+                Poll::Pending
+            })
+        });
+    let nodes =
+        [("l", "test.Late", json!({})), ("o", "nodetool.output.Output", json!({"name": "r"}))];
+    let mut run = start_with(vec![node], graph(&nodes, &["l.output -> o.value"]));
+    poll_until_pending(&mut run);
+    let thread = std::thread::spawn(move || {
+        let waker = {
+            let mut signal = signal.lock().unwrap();
+            signal.done = true;
+            signal.waker.take()
+        };
+        waker.expect("the node waits").wake();
+    });
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        match run.poll_next_event(&mut cx) {
+            Poll::Ready(Some(_)) => {}
+            Poll::Ready(None) => break,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+    thread.join().unwrap();
+    assert_eq!(json!(run.outcome().unwrap().outputs), json!({"r": ["late"]}));
+}
+
+#[test]
+fn engines_are_shared_and_runs_are_sent() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    fn sent<T: Send + 'static>() {}
+    shared::<Engine>();
+    sent::<Run>();
+}
+
+#[test]
+fn a_deeply_nested_value_is_refused() {
+    let mut nested = graph(&[("n0", "nodetool.constant.Integer", json!({}))], &[]);
+    for index in 1..1_000 {
+        nested.nodes.push(Node::new(format!("n{index}"), "nodetool.control.Collect"));
+        let (from, to) = (format!("n{}", index - 1), format!("n{index}"));
+        nested.edges.push(Edge::new(&from, "output", &to, "input_item"));
+    }
+    let error = run(nested).1.error.unwrap();
+    assert!(error.contains("nested more than 100 levels"), "{error}");
 }
 
 #[test]

@@ -153,7 +153,9 @@ fn templates_print_as_in_python() {
     ] {
         assert_eq!(render(template, variables).as_deref(), Ok(expected), "{template}");
     }
+    let deep = format!("{{{{ {}", "([{a:".repeat(100_000));
     for (template, reason) in [
+        (deep.as_str(), "template: "),
         ("{{ ", "template: "),
         ("{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}", "fuel"),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "template: "),

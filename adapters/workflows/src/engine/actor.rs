@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     graph::SyncMode,
-    limits::MAX_COLLECTED,
+    limits::{MAX_COLLECTED, MAX_DEPTH},
     node::{Behaviour, NodeError, Role},
 };
 
@@ -156,7 +156,7 @@ impl Actor {
             }
             check_collected(all.len())?;
         }
-        Ok(came.then(|| Arc::new(Value::Array(all))))
+        if came { Ok(Some(Arc::new(collected_list(all)?))) } else { Ok(None) }
     }
 
     /// Runs the node's behaviour for one set of inputs.
@@ -210,6 +210,22 @@ pub(crate) fn check_collected(items: usize) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// A list of collected items, unless it would be nested too deeply.
+pub(crate) fn collected_list(items: Vec<Value>) -> Result<Value, NodeError> {
+    let mut rest: Vec<(&Value, usize)> = items.iter().map(|item| (item, 2)).collect();
+    while let Some((value, level)) = rest.pop() {
+        match value {
+            Value::Array(_) | Value::Object(_) if level > MAX_DEPTH => {
+                return Err(format!("the list is nested more than {MAX_DEPTH} levels deep").into());
+            }
+            Value::Array(items) => rest.extend(items.iter().map(|item| (item, level + 1))),
+            Value::Object(map) => rest.extend(map.values().map(|item| (item, level + 1))),
+            _ => {}
+        }
+    }
+    Ok(Value::Array(items))
+}
+
 fn arrived_properties(planned: &PlannedNode, set: &Set) -> Map<String, Value> {
     let arrived = planned
         .inputs
@@ -238,6 +254,15 @@ fn complete_properties(planned: &PlannedNode, set: Set) -> Result<Map<String, Va
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_nested_to_a_limit() {
+        let mut value = Value::Array(Vec::new());
+        for _ in 1..MAX_DEPTH {
+            value = collected_list(vec![value]).unwrap();
+        }
+        assert!(collected_list(vec![value]).is_err());
+    }
 
     #[test]
     fn a_list_is_bounded() {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-pub(crate) use actor::check_collected;
+pub(crate) use actor::{check_collected, collected_list};
 pub use context::{Inputs, NodeContext, Severity};
 pub use event::RunEvent;
 pub use run::{Run, RunOutcome, RunStatus};

@@ -1,4 +1,7 @@
-use crate::{engine::check_collected, nodes::prelude::*};
+use crate::{
+    engine::{check_collected, collected_list},
+    nodes::prelude::*,
+};
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -24,7 +27,8 @@ pub(in crate::nodes) fn node() -> NodeType {
             let ended = item.is_none();
             items.extend(item.map(Arc::unwrap_or_clone));
             if items.len() >= size || (ended && !items.is_empty()) {
-                context.emit("output", Value::Array(std::mem::take(&mut items))).await;
+                let batch = collected_list(std::mem::take(&mut items))?;
+                context.emit("output", batch).await;
                 context.emit("index", Value::from(index)).await;
                 index += 1;
             }

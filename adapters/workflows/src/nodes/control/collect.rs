@@ -1,4 +1,7 @@
-use crate::{engine::check_collected, nodes::prelude::*};
+use crate::{
+    engine::{check_collected, collected_list},
+    nodes::prelude::*,
+};
 
 #[derive(Deserialize)]
 struct Collect {}
@@ -17,7 +20,7 @@ pub(in crate::nodes) fn node() -> NodeType {
             items.push(Arc::unwrap_or_clone(item));
             check_collected(items.len())?;
         }
-        context.emit("output", Value::Array(items)).await;
+        context.emit("output", collected_list(items)?).await;
         Ok(())
     })
     .gathers()
