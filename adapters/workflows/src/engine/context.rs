@@ -215,8 +215,8 @@ impl Inputs {
         }
     }
 
-    /// The next value of any property the node reads, with its name, in the order of arrival; `None` when
-    /// all have ended.
+    /// The next value of any property the node reads, with its name, in the order of arrival;
+    /// `None` when all have ended.
     ///
     /// # Errors
     ///
