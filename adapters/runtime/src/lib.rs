@@ -1,1 +1,50 @@
 //! The driver loop, TLS and command handlers of a clawnode node, for any async runtime.
+//!
+//! The protocol is in `clawnode-protocol`, which does no IO. This crate is everything between it and the world that does not
+//! depend on a runtime: it connects, speaks TLS, moves bytes, keeps time, and runs the application's handlers. What it needs
+//! of a runtime is the [`Runtime`] trait, which `clawnode-tokio` implements; most users want that crate, which re-exports this one.
+//!
+//! - [`NodeBuilder`] describes a node: the gateway, who it is, the commands it serves.
+//! - [`Node::run`] runs it until it stops for good. Lost connections are made again.
+//! - [`Handle`] stops it, looks at it, and sends messages of the application's own.
+//! - [`Context`] is what a handler knows of its request, with [`Context::progress`] for news on the way.
+//!
+//! # Logs
+//!
+//! Through `tracing`: connections and requests at info, messages and decisions at debug, lost connections at warn, failures of
+//! handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as the handler made it.
+
+mod builder;
+mod context;
+mod credentials;
+mod driver;
+mod events;
+mod failed;
+mod finite;
+mod handle;
+mod handler;
+mod job;
+mod json;
+mod node;
+mod runtime;
+mod shared;
+mod tls;
+mod transport;
+mod url;
+
+pub use builder::{BuildError, NodeBuilder};
+pub use context::{Context, ProgressError, Workflow};
+pub use events::{Event, Events};
+pub use failed::Failed;
+pub use handle::{Handle, SendError, Status};
+pub use handler::NoArgs;
+pub use json::{InvalidObject, to_object};
+pub use node::Node;
+pub use runtime::{ByteStream, Runtime, wall_clock};
+pub use url::InvalidUrl;
+
+pub use clawnode_protocol::dialect::nodetool::TokenIn;
+pub use clawnode_protocol::node::{
+    Event as NodeEvent, Limits, LostReason, Phase, StopReason, Tally, Timing,
+};
+pub use clawnode_protocol::{JobId, Now, Secret, Timestamp, Update, WorkflowSource};

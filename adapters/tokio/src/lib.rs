@@ -1,1 +1,110 @@
 //! A clawnode node on tokio.
+//!
+//! This crate is [`clawnode_runtime`] with tokio's sockets, timers and threads, and everything needed to use it:
+//!
+//! ```no_run
+//! use clawnode_tokio::{Context, Failed, Node};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! async fn greet(_: Context, args: Greet) -> Result<serde_json::Value, Failed> {
+//!     Ok(serde_json::json!({ "text": format!("Hello, {}!", args.name) }))
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let node = Node::builder("ws://127.0.0.1:8080")?.token("s3cret").command("greet", greet).build()?;
+//!     let reason = node.run().await;
+//!     println!("{reason}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A node takes part in the tokio runtime it is run in, which needs time and IO enabled; one thread is enough. Blocking
+//! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits for it,
+//! unless it is shut down with `shutdown_background` or `shutdown_timeout`.
+
+mod connect;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+pub use clawnode_runtime::{
+    BuildError, ByteStream, Context, Event, Events, Failed, Handle, InvalidObject, InvalidUrl,
+    JobId, Limits, LostReason, NoArgs, NodeEvent, Now, Phase, ProgressError, Runtime, Secret,
+    SendError, Status, StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow,
+    WorkflowSource, to_object, wall_clock,
+};
+
+/// A node on tokio.
+pub type Node = clawnode_runtime::Node<Tokio>;
+
+/// Describes a node on tokio; see [`Node::builder`].
+pub type NodeBuilder = clawnode_runtime::NodeBuilder<Tokio>;
+
+/// The tokio runtime that the calling task runs in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
+    type Stream = TcpStream;
+
+    async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        connect::connect(host, port).await.map(TcpStream)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        tokio::task::spawn_blocking(work);
+    }
+
+    /// Tokio's clock, which tests can pause.
+    fn now(&self) -> Now {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        let start = *START.get_or_init(Instant::now);
+        Now::new(Instant::now().saturating_duration_since(start), wall_clock())
+    }
+}
+
+/// A TCP connection of tokio.
+#[derive(Debug)]
+pub struct TcpStream(tokio::net::TcpStream);
+
+impl ByteStream for TcpStream {
+    fn poll_read(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(&mut self.0).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+    }
+
+    fn poll_write(&mut self, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

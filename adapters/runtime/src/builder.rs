@@ -1,0 +1,341 @@
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clawnode_protocol::Secret;
+use clawnode_protocol::dialect::nodetool;
+use clawnode_protocol::node::{Config, Limits, Timing};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::context::{Context, Workflow};
+use crate::credentials::Credentials;
+use crate::failed::Failed;
+use crate::handler::{Handler, Served};
+use crate::node::Node;
+use crate::runtime::Runtime;
+use crate::tls::Tls;
+use crate::url::{GatewayUrl, InvalidUrl};
+
+/// Describes a [`Node`] before it runs. Begins with [`NodeBuilder::new`], or [`Node::builder`] where the runtime needs no
+/// description of its own, and ends with [`build`](Self::build), which reports the first mistake.
+#[must_use]
+pub struct NodeBuilder<R: Runtime> {
+    runtime: R,
+    url: GatewayUrl,
+    node_id: Option<String>,
+    identity: nodetool::Config,
+    timing: Timing,
+    limits: Limits,
+    credentials: Credentials,
+    tls_ca: Option<PathBuf>,
+    served: Served,
+    mistake: Option<BuildError>,
+}
+
+/// A node cannot be built as described.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two handlers have the same name.
+    #[error("two handlers serve the command `{0}`")]
+    DuplicateCommand(String),
+    /// There can be one handler for workflows.
+    #[error("two handlers run workflows")]
+    DuplicateWorkflows,
+    /// A command needs a name.
+    #[error("a command has an empty name")]
+    EmptyCommand,
+    /// A node needs a name.
+    #[error("the node id is empty; leave it out for a random one")]
+    EmptyNodeId,
+    /// More than one of `token`, `token_file` and `credentials` was given.
+    #[error(
+        "the token is given in two ways; give one of token, token file and credentials provider"
+    )]
+    TwoCredentials,
+    /// A period of no length would keep the node busy with nothing else.
+    #[error("the {0} must be longer than zero")]
+    ZeroDuration(&'static str),
+    /// A certificate authority is of no use without TLS.
+    #[error(
+        "a file of certificate authorities is given, but the gateway's URL is ws://, without TLS; use wss://"
+    )]
+    AuthoritiesWithoutTls,
+    /// TLS cannot be set up: the file of certificate authorities, or those of the system, cannot be used.
+    #[error("{0}")]
+    Tls(String),
+}
+
+impl<R: Runtime> NodeBuilder<R> {
+    /// A node of the gateway at `url`: `ws://` (port 80 unless given) or `wss://` (TLS, port 443), host, and optionally a
+    /// path and query, which are sent as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`], which says what is wrong.
+    pub fn new(runtime: R, url: &str) -> Result<Self, InvalidUrl> {
+        Ok(Self {
+            runtime,
+            url: GatewayUrl::parse(url)?,
+            node_id: None,
+            identity: nodetool::Config::new(""),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            credentials: Credentials::None,
+            tls_ca: None,
+            served: Served::default(),
+            mistake: None,
+        })
+    }
+
+    // Who the node is.
+
+    /// The node's name, unique among the gateway's nodes. Default: `node-` and a random UUID.
+    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+        self.node_id = Some(node_id.into());
+        self
+    }
+
+    /// On whose behalf requests run that name no user, or user `1`, which stands for "whoever the node belongs to". Default `1`.
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.identity.user_id = user_id.into();
+        self
+    }
+
+    /// Takes requests of this user too. Those of users who are not allowed are refused.
+    pub fn allow_user(mut self, user_id: impl Into<String>) -> Self {
+        self.identity.allowed_users.push(user_id.into());
+        self
+    }
+
+    // How it proves it.
+
+    /// The token, the same at each attempt. It appears in no log, error or Debug output.
+    pub fn token(self, token: impl Into<String>) -> Self {
+        self.with_credentials(Credentials::Token(Secret::new(token)))
+    }
+
+    /// A file that holds the token, at most 64 KiB, read again at each attempt to connect, so that it can change. Space
+    /// around the token is ignored. While the file cannot be read, attempts fail and are repeated, with a word in the log.
+    pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
+        self.with_credentials(Credentials::File(path.into()))
+    }
+
+    /// Asks for the token at each attempt to connect. An error fails the attempt, and is logged: it must not tell the token.
+    /// The whole attempt has [`Timing::connect`].
+    pub fn credentials<S, E, F, Fut>(self, provider: F) -> Self
+    where
+        S: Into<Secret>,
+        E: fmt::Display,
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, E>> + Send + 'static,
+    {
+        self.with_credentials(Credentials::provider(provider))
+    }
+
+    /// Where the token goes. Default: a header.
+    pub fn token_in(mut self, token_in: nodetool::TokenIn) -> Self {
+        self.identity.token_in = token_in;
+        self
+    }
+
+    /// A PEM file of certificate authorities to trust in place of the system's, for a gateway with a certificate of its own
+    /// making. The gateway's certificate is verified in any case.
+    pub fn tls_ca(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls_ca = Some(path.into());
+        self
+    }
+
+    // How it behaves.
+
+    /// The period of heartbeats. Default 30 s.
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.timing.heartbeat_interval = interval;
+        self
+    }
+
+    /// The delay before the first reconnect; it doubles with each failure. Default 5 s.
+    pub fn reconnect_delay(mut self, delay: Duration) -> Self {
+        self.timing.reconnect_delay = delay;
+        self
+    }
+
+    /// The longest delay between reconnects. Default 60 s.
+    pub fn max_reconnect_delay(mut self, delay: Duration) -> Self {
+        self.timing.max_reconnect_delay = delay;
+        self
+    }
+
+    /// All periods and deadlines at once. Give it before the single ones, which it overwrites.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// The bounds of queues, tables and buffers.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    // What it serves.
+
+    /// Serves a command with an async handler.
+    ///
+    /// The arguments are read into `A`, a type that is deserialised from a JSON object; arguments that are missing, wrong or
+    /// unknown to it become a failed answer that names them. (`user_id` is never unknown: it says on whose behalf the command
+    /// runs. So leave out `deny_unknown_fields`, which would refuse it.)
+    ///
+    /// The result must serialise to a JSON object, without NaN and infinity; another becomes a failed answer that says so.
+    /// An error becomes a failed answer with its causes, see [`Failed`]; a panic one with the panic's text.
+    ///
+    /// The future runs as a task of its own and is dropped when the work is cancelled. It must not block: for that there is
+    /// [`blocking_command`](Self::blocking_command).
+    pub fn command<A, T, E, F, Fut>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        T: Serialize,
+        E: Into<Failed>,
+        F: Fn(Context, A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.serve(name.into(), Handler::command(handler))
+    }
+
+    /// Serves a command with a handler that blocks or computes for long. It runs on a thread of its own and should look at
+    /// [`Context::is_cancelled`] from time to time, since a thread cannot be stopped from outside. The rest is as with
+    /// [`command`](Self::command).
+    pub fn blocking_command<A, T, E, F>(self, name: impl Into<String>, handler: F) -> Self
+    where
+        A: DeserializeOwned,
+        T: Serialize,
+        E: Into<Failed>,
+        F: Fn(Context, A) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.serve(name.into(), Handler::blocking_command(handler))
+    }
+
+    /// Runs workflows. Without it they are answered as failed, and the gateway is told so at registration.
+    ///
+    /// Results, errors, panics and cancellation are as with [`command`](Self::command).
+    pub fn workflows<T, E, F, Fut>(mut self, handler: F) -> Self
+    where
+        T: Serialize,
+        E: Into<Failed>,
+        F: Fn(Context, Workflow) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        if self.served.workflows.replace(Handler::workflows(handler)).is_some() {
+            self.note(BuildError::DuplicateWorkflows);
+        }
+        self
+    }
+
+    /// The node, which does nothing until it is run.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the description.
+    pub fn build(mut self) -> Result<Node<R>, BuildError> {
+        self.check();
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let tls = match (self.url.tls, self.tls_ca) {
+            (true, ca) => Some(Tls::new(&self.url.host, ca.as_deref()).map_err(BuildError::Tls)?),
+            (false, None) => None,
+            (false, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
+        };
+        self.identity.node_id =
+            self.node_id.unwrap_or_else(|| format!("node-{}", random_uuid(self.runtime.seed())));
+        let node_id: Arc<str> = self.identity.node_id.as_str().into();
+        let mut config = Config::new(self.url.endpoint.clone(), self.identity);
+        config.commands = self.served.commands.keys().cloned().collect();
+        config.workflows = self.served.workflows.is_some();
+        config.timing = self.timing;
+        config.limits = self.limits;
+        Ok(Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served))
+    }
+
+    fn with_credentials(mut self, credentials: Credentials) -> Self {
+        if !self.credentials.is_none() {
+            self.note(BuildError::TwoCredentials);
+        }
+        self.credentials = credentials;
+        self
+    }
+
+    fn serve(mut self, name: String, handler: Handler<Box<RawValue>>) -> Self {
+        if name.is_empty() {
+            self.note(BuildError::EmptyCommand);
+        }
+        match self.served.commands.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(handler);
+            }
+            Entry::Occupied(occupied) => {
+                let name = occupied.key().clone();
+                self.note(BuildError::DuplicateCommand(name));
+            }
+        }
+        self
+    }
+
+    fn check(&mut self) {
+        if self.node_id.as_ref().is_some_and(String::is_empty) {
+            self.note(BuildError::EmptyNodeId);
+        }
+        for (period, what) in [
+            (self.timing.heartbeat_interval, "heartbeat interval"),
+            (self.timing.connect, "time to connect"),
+            (self.timing.open, "time to open"),
+            (self.timing.register, "time to register"),
+            (self.timing.max_reconnect_delay, "longest reconnect delay"),
+        ] {
+            if period.is_zero() {
+                self.note(BuildError::ZeroDuration(what));
+            }
+        }
+    }
+
+    fn note(&mut self, mistake: BuildError) {
+        self.mistake.get_or_insert(mistake);
+    }
+}
+
+impl<R: Runtime> fmt::Debug for NodeBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("url", &self.url)
+            .field("node_id", &self.node_id)
+            .field("commands", &self.served.commands.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A version 4 UUID (RFC 9562 section 5.4).
+fn random_uuid(seed: [u8; 32]) -> String {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&seed[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = |range: std::ops::Range<usize>| -> String {
+        bytes[range].iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn uuids_are_version_4() {
+        assert_eq!(super::random_uuid([0xff; 32]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(super::random_uuid([0; 32]), "00000000-0000-4000-8000-000000000000");
+    }
+}

@@ -1,0 +1,516 @@
+//! The loop that carries a node's state machine: it supplies bytes, time and answers, and does what it is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Phase, StopReason};
+use clawnode_protocol::{Answer, Node as Core, Outcome, Secret, Task, Work, WorkId};
+use futures_core::Stream;
+use tracing::{debug, error, info, warn};
+
+use crate::context::{Context, Inner, Workflow};
+use crate::credentials::Credentials;
+use crate::events::Event;
+use crate::handle::{Custom, Status};
+use crate::handler::{BoxFuture, Served};
+use crate::job::{self, FromJob, Job};
+use crate::node::Node;
+use crate::runtime::{ByteStream, Runtime};
+use crate::shared::EndOnDrop;
+use crate::tls::Tls;
+use crate::transport::Transport;
+use crate::url::GatewayUrl;
+
+/// Where to connect to.
+pub(crate) struct Gateway {
+    pub(crate) url: GatewayUrl,
+    pub(crate) tls: Option<Arc<Tls>>,
+}
+
+/// A running node. Dropping it drops the byte stream, and with it the connection, and cancels every handler.
+pub(crate) struct Driver<R: Runtime> {
+    core: Core,
+    runtime: R,
+    gateway: Gateway,
+    credentials: Credentials,
+    served: Served,
+    started: bool,
+    stopped: Option<StopReason>,
+    link: Link<R::Stream>,
+    /// The credential that the next attempt waits for, and why the last one could not be had.
+    asking: Option<BoxFuture<Result<Option<Secret>, String>>>,
+    no_credential: Option<String>,
+    timer: Option<Timer>,
+    /// Inputs that actions gave rise to; they must wait until all actions are out.
+    replies: VecDeque<Reply>,
+    jobs: BTreeMap<WorkId, Job>,
+    inbox: Pin<Box<Receiver<FromJob>>>,
+    to_inbox: Sender<FromJob>,
+    customs: Pin<Box<Receiver<Custom>>>,
+    buffer: Box<[u8]>,
+    status: Status,
+    shared: EndOnDrop,
+}
+
+enum Link<S> {
+    Down,
+    Connecting(BoxFuture<io::Result<Transport<S>>>),
+    Up(Up<S>),
+}
+
+struct Up<S> {
+    transport: Transport<S>,
+    /// The gateway may still send something.
+    readable: bool,
+    /// The stream may hold back something that was written.
+    flush: bool,
+    /// Writing failed. What can still be read may say why, so that comes first.
+    broken: Option<io::Error>,
+}
+
+struct Timer {
+    at: Duration,
+    sleep: BoxFuture<()>,
+}
+
+enum Reply {
+    Admitted(WorkId),
+    Recorded(WorkId),
+    Answer(WorkId, Outcome),
+    ConnectFailed(String),
+}
+
+impl<R: Runtime> Driver<R> {
+    pub(crate) fn new(node: Node<R>) -> Self {
+        let Node { runtime, gateway, config, credentials, served, shared, customs, .. } = node;
+        let (to_inbox, inbox) = async_channel::bounded(INBOX);
+        Self {
+            core: Core::new(config, runtime.seed()),
+            runtime,
+            gateway,
+            credentials,
+            served,
+            started: false,
+            stopped: None,
+            link: Link::Down,
+            asking: None,
+            no_credential: None,
+            timer: None,
+            replies: VecDeque::new(),
+            jobs: BTreeMap::new(),
+            inbox: Box::pin(inbox),
+            to_inbox,
+            customs: Box::pin(customs),
+            buffer: vec![0; READ_BUFFER].into(),
+            status: shared.0.status(),
+            shared,
+        }
+    }
+
+    /// Goes on until there is nothing to do, or for a number of steps, so that others on the same thread have their turn.
+    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<StopReason> {
+        for _ in 0..STEPS {
+            let busy = self.step(cx);
+            if let Some(reason) = self.stopped.take() {
+                self.shared.0.end(Some(reason.clone()));
+                return Poll::Ready(reason);
+            }
+            if !busy && self.sleep(cx) {
+                self.publish();
+                return Poll::Pending;
+            }
+        }
+        self.publish();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One round, a little of everything in a fixed order: time, the application, writing, handlers, connecting, reading.
+    /// False when nothing was to be done.
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let timed = self.pass_time();
+        let told = self.obey(cx);
+        let wrote = self.write(cx);
+        let heard = self.hear_handlers(cx);
+        let connected = self.connect(cx);
+        let read = self.read(cx);
+        timed | told | wrote | heard | connected | read
+    }
+
+    // Time.
+
+    fn pass_time(&mut self) -> bool {
+        let due = self.core.deadline().is_some_and(|(at, _)| self.runtime.now().monotonic >= at);
+        if due {
+            self.feed(Input::Timeout);
+        }
+        due
+    }
+
+    /// Arms the timer for the core's deadline, unless it is armed for it already. False when it is time to look again.
+    fn sleep(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let deadline = self.core.deadline().map(|(at, _)| at);
+        if self.timer.as_ref().map(|timer| timer.at) != deadline {
+            self.timer = deadline.map(|at| {
+                let runtime = self.runtime.clone();
+                let left = at.saturating_sub(runtime.now().monotonic);
+                Timer { at, sleep: Box::pin(async move { runtime.sleep(left).await }) }
+            });
+        }
+        let woken =
+            self.timer.as_mut().is_some_and(|timer| timer.sleep.as_mut().poll(cx).is_ready());
+        if woken {
+            self.timer = None;
+        }
+        !woken
+    }
+
+    // The application.
+
+    /// What handles want.
+    fn obey(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut told = false;
+        if let Some(grace) = self.shared.0.look(cx.waker()) {
+            info!(grace_ms = grace.as_millis(), "stopping");
+            self.feed(Input::Stop(grace));
+            self.started = true;
+            told = true;
+        }
+        if !self.started {
+            self.start();
+            told = true;
+        }
+        if let Poll::Ready(Some(custom)) = self.customs.as_mut().poll_next(cx) {
+            let sent = self.core.handle(self.runtime.now(), Input::Custom(&custom.text));
+            self.drain();
+            debug!(bytes = custom.text.len(), sent = sent.is_ok(), "custom message");
+            let _ = custom.sent.try_send(sent);
+            told = true;
+        }
+        told
+    }
+
+    fn start(&mut self) {
+        let url = &self.gateway.url;
+        if !url.tls && !self.credentials.is_none() && !url.is_loopback() {
+            warn!(
+                gateway = url.shown(),
+                "the token travels unencrypted to another machine; use wss:// if the gateway offers it"
+            );
+        }
+        self.started = true;
+        self.feed(Input::Start);
+    }
+
+    fn publish(&mut self) {
+        let status = Status { phase: self.core.phase(), tally: self.core.tally() };
+        if status != self.status {
+            self.status = status;
+            self.shared.0.publish(status);
+        }
+    }
+
+    // Handlers.
+
+    fn hear_handlers(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        // A gateway that reads slowly makes handlers wait, rather than lose updates. Without a connection they go on.
+        let most = self.core.config().limits.transmit_bytes.max(1);
+        if self.core.phase() == Phase::Ready && self.core.transmit().len() >= most {
+            return false;
+        }
+        match self.inbox.as_mut().poll_next(cx) {
+            Poll::Ready(Some(FromJob::Progress(work, update))) => {
+                if self.jobs.contains_key(&work) {
+                    self.feed(Input::Progress(work, update));
+                }
+                true
+            }
+            Poll::Ready(Some(FromJob::Ended(work, outcome))) => {
+                // Without a job it was cancelled, and the core has answered.
+                if let Some(job) = self.jobs.remove(&work) {
+                    let result = match outcome {
+                        Outcome::Completed(_) => "completed",
+                        Outcome::Failed(_) => "failed",
+                    };
+                    self.log_end(&job, result);
+                    self.feed(Input::Answer(work, outcome));
+                }
+                true
+            }
+            Poll::Ready(None) | Poll::Pending => false,
+        }
+    }
+
+    fn start_job(&mut self, work: Arc<Work>) {
+        let work = Arc::unwrap_or_clone(work);
+        let id = work.id;
+        let command = match &work.task {
+            Task::Command { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        info!(request_id = ?work.request_id, job_id = %work.job_id, ?command, "request");
+        let (cancel, ended) = async_channel::bounded(1);
+        let context = Context::new(Inner {
+            work: id,
+            request_id: work.request_id,
+            job_id: work.job_id,
+            user_id: work.user_id,
+            command,
+            inbox: self.to_inbox.clone(),
+            ended,
+            shared: Arc::clone(&self.shared.0),
+        });
+        let started = self.runtime.now().monotonic;
+        let job = Job { context: context.clone(), started, _cancel: cancel };
+        let refusal = match work.task {
+            Task::Command { name, args } => match self.served.commands.get(&name) {
+                Some(handler) => {
+                    job::start(&self.runtime, handler, context, args);
+                    None
+                }
+                None => Some(self.served.unknown(&name)),
+            },
+            Task::Workflow { source, params } => match &self.served.workflows {
+                Some(handler) => {
+                    let workflow = Workflow::new(source, params);
+                    job::start(&self.runtime, handler, context, workflow);
+                    None
+                }
+                None => Some("this node runs no workflows".to_owned()),
+            },
+            _ => Some("this node does not know this kind of work".to_owned()),
+        };
+        match refusal {
+            None => {
+                self.jobs.insert(id, job);
+            }
+            Some(refusal) => {
+                self.log_end(&job, "refused");
+                self.replies.push_back(Reply::Answer(id, Outcome::failed(refusal)));
+            }
+        }
+    }
+
+    fn cancel_job(&mut self, work: WorkId) {
+        if let Some(job) = self.jobs.remove(&work) {
+            self.log_end(&job, "cancelled");
+        }
+    }
+
+    fn log_end(&self, job: &Job, outcome: &str) {
+        let duration_ms = self.runtime.now().monotonic.saturating_sub(job.started).as_millis();
+        let (request_id, command) = (job.context.request_id(), job.context.command());
+        info!(?request_id, command, outcome, duration_ms, "answered");
+    }
+
+    // The connection.
+
+    fn connect(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if let Some(asking) = &mut self.asking {
+            let Poll::Ready(answer) = asking.as_mut().poll(cx) else { return false };
+            self.asking = None;
+            let credential = answer.unwrap_or_else(|why| {
+                // The core has no word for this: the attempt goes on without, and fails before it begins.
+                self.no_credential = Some(why);
+                None
+            });
+            self.feed(Input::Credential(credential));
+            return true;
+        }
+        let Link::Connecting(connecting) = &mut self.link else { return false };
+        match connecting.as_mut().poll(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(transport)) => {
+                self.link = Link::Up(Up { transport, readable: true, flush: false, broken: None });
+                self.feed(Input::Connected);
+            }
+            Poll::Ready(Err(error)) => {
+                self.link = Link::Down;
+                self.feed(Input::ConnectFailed(&error.to_string()));
+            }
+        }
+        true
+    }
+
+    fn open(&mut self) {
+        if let Some(why) = self.no_credential.take() {
+            return self.replies.push_back(Reply::ConnectFailed(why));
+        }
+        info!(gateway = self.gateway.url.shown(), "connecting");
+        let (runtime, tls) = (self.runtime.clone(), self.gateway.tls.clone());
+        let (host, port) = (self.gateway.url.host.clone(), self.gateway.url.port);
+        self.link = Link::Connecting(Box::pin(async move {
+            let stream = runtime.connect(&host, port).await?;
+            match tls {
+                Some(tls) => Ok(Transport::Tls(tls.connect(stream).await?)),
+                None => Ok(Transport::Plain(stream)),
+            }
+        }));
+    }
+
+    fn write(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let Link::Up(up) = &mut self.link else { return false };
+        if up.broken.is_some() {
+            return false;
+        }
+        let bytes = self.core.transmit();
+        if bytes.is_empty() {
+            if up.flush {
+                match up.transport.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => up.flush = false,
+                    Poll::Ready(Err(error)) => up.broken = Some(error),
+                    Poll::Pending => {}
+                }
+            }
+            return false;
+        }
+        match up.transport.poll_write(cx, bytes) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                up.flush = true;
+                self.feed(Input::Sent(count));
+                true
+            }
+            Poll::Ready(Ok(_)) => {
+                up.broken = Some(io::ErrorKind::WriteZero.into());
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                up.broken = Some(error);
+                false
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let Link::Up(up) = &mut self.link else { return false };
+        let read =
+            if up.readable { up.transport.poll_read(cx, &mut self.buffer) } else { Poll::Pending };
+        match read {
+            Poll::Ready(Ok(0)) => {
+                up.readable = false;
+                self.feed(Input::ReceivedEof);
+            }
+            Poll::Ready(Ok(count)) => {
+                let now = self.runtime.now();
+                let fed = self.core.handle(now, Input::Received(&self.buffer[..count]));
+                debug_assert!(fed.is_ok(), "there is a connection");
+                self.drain();
+            }
+            Poll::Ready(Err(error)) => self.feed(Input::Disconnected(&error.to_string())),
+            Poll::Pending => match up.broken.take() {
+                Some(error) => self.feed(Input::Disconnected(&error.to_string())),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// Lets go of the stream, or of the attempt to have one.
+    fn disconnect(&mut self) {
+        self.asking = None;
+        self.no_credential = None;
+        if let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) {
+            // TLS says goodbye if the socket takes it at once; nothing is worth waiting for now.
+            let _ = up.transport.poll_close(&mut TaskContext::from_waker(std::task::Waker::noop()));
+        }
+    }
+
+    // The core.
+
+    fn feed(&mut self, input: Input<'_>) {
+        if let Err(misuse) = self.core.handle(self.runtime.now(), input) {
+            error!(%misuse, "the driver gave the node an input that does not fit; this is a bug");
+        }
+        self.drain();
+    }
+
+    /// The drain contract: all actions first, then what they gave rise to.
+    fn drain(&mut self) {
+        loop {
+            while let Some(action) = self.core.poll_action() {
+                self.act(action);
+            }
+            let Some(reply) = self.replies.pop_front() else { return };
+            let now = self.runtime.now();
+            let fed = match reply {
+                Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
+                Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
+                Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
+                Reply::ConnectFailed(why) => self.core.handle(now, Input::ConnectFailed(&why)),
+            };
+            debug_assert!(fed.is_ok(), "the core asked for it: {fed:?}");
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Authenticate => self.asking = Some(self.credentials.fetch(&self.runtime)),
+            Action::Connect => self.open(),
+            Action::Disconnect => self.disconnect(),
+            Action::Admit(work) => self.admit(&work),
+            Action::Start(work) => self.start_job(work),
+            Action::Cancel(work) => self.cancel_job(work),
+            Action::Record(answer) => self.record(&answer),
+            Action::Settled(work) => debug!(%work, "the gateway has the answer"),
+            Action::Notify(event) => self.notify(event),
+            Action::Stopped(reason) => {
+                match &reason {
+                    StopReason::Requested => info!("stopped"),
+                    reason => error!(%reason, "stopped for good"),
+                }
+                self.stopped = Some(reason);
+            }
+            other => error!(?other, "the driver does not know this action; this is a bug"),
+        }
+    }
+
+    /// Where a journal would keep the work, and answer when it has. Without one, memory is all the keeping there is.
+    fn admit(&mut self, work: &Work) {
+        debug!(?work, "admitted");
+        self.replies.push_back(Reply::Admitted(work.id));
+    }
+
+    /// Where a journal would keep the answer, and reply when it has.
+    fn record(&mut self, answer: &Answer) {
+        self.replies.push_back(Reply::Recorded(answer.work));
+    }
+
+    fn notify(&mut self, event: NodeEvent) {
+        match &event {
+            NodeEvent::Connected => debug!("the WebSocket is open"),
+            NodeEvent::Ready => info!(gateway = self.gateway.url.shown(), "registered and ready"),
+            NodeEvent::Lost { reason, retry_in } => {
+                let retry_in_ms = retry_in.map(|delay| delay.as_millis());
+                warn!(%reason, retry_in_ms, "not connected");
+            }
+            NodeEvent::GatewayError { error, details } => {
+                warn!(?error, ?details, "the gateway reports an error");
+            }
+            NodeEvent::Custom { kind, text } => debug!(?kind, bytes = text.len(), "custom message"),
+            NodeEvent::Faulty { problem } => warn!(?problem, "the gateway sent a faulty message"),
+            NodeEvent::UpdatesDropped { work, dropped } => {
+                let job = self.jobs.get(work);
+                let request_id = job.map(|job| job.context.request_id());
+                warn!(?request_id, dropped, "updates were dropped");
+            }
+            other => debug!(?other, "news"),
+        }
+        self.publish();
+        self.shared.0.notify(&Event::Node(event));
+    }
+}
+
+/// Rounds of the loop before it lets others run. A round reads at most [`READ_BUFFER`], so this is at most a MiB.
+const STEPS: usize = 64;
+
+/// The most a read takes: enough for nearly every message, and little for a connection that is idle.
+const READ_BUFFER: usize = 16 << 10;
+
+/// Messages of all handlers that wait for the driver; a handler with more to say waits.
+const INBOX: usize = 64;

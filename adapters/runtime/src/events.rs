@@ -1,0 +1,182 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use clawnode_protocol::node::{self, StopReason};
+
+/// What happens to a node, for logs, user interfaces and applications.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// News of the connection, and messages of the gateway that only the application understands.
+    Node(node::Event),
+    /// The reader was too slow: this many events, the oldest, were dropped here.
+    Missed(u64),
+    /// The node has stopped for good. The last event.
+    Stopped(StopReason),
+}
+
+/// The events of a node from the moment of [`Handle::events`](crate::Handle::events) on.
+///
+/// It holds at most 256 events and 16 MiB of text. A slower reader loses the oldest, and is told how many.
+#[derive(Debug)]
+pub struct Events {
+    queue: Arc<Queue>,
+}
+
+impl Events {
+    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue }
+    }
+
+    /// The next event; `None` once the node has stopped, or was dropped, and all was read.
+    ///
+    /// Cancel safe: dropping the future loses no event.
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| {
+            let mut ring = self.queue.lock();
+            if ring.missed > 0 {
+                return Poll::Ready(Some(Event::Missed(std::mem::take(&mut ring.missed))));
+            }
+            match ring.events.pop_front() {
+                Some(event) => {
+                    ring.bytes -= size(&event);
+                    Poll::Ready(Some(event))
+                }
+                None if ring.ended => Poll::Ready(None),
+                None => {
+                    ring.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// One reader's events.
+#[derive(Default)]
+pub(crate) struct Queue {
+    ring: Mutex<Ring>,
+}
+
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<Event>,
+    bytes: usize,
+    missed: u64,
+    ended: bool,
+    reader: Option<Waker>,
+}
+
+impl Queue {
+    pub(crate) fn push(&self, event: Event) {
+        let mut ring = self.lock();
+        ring.bytes += size(&event);
+        ring.events.push_back(event);
+        while ring.events.len() > MOST_EVENTS || (ring.bytes > MOST_BYTES && ring.events.len() > 1)
+        {
+            if let Some(oldest) = ring.events.pop_front() {
+                ring.bytes -= size(&oldest);
+                ring.missed += 1;
+            }
+        }
+        Self::wake(ring);
+    }
+
+    pub(crate) fn end(&self) {
+        let mut ring = self.lock();
+        ring.ended = true;
+        Self::wake(ring);
+    }
+
+    fn wake(mut ring: MutexGuard<'_, Ring>) {
+        if let Some(reader) = ring.reader.take() {
+            drop(ring);
+            reader.wake();
+        }
+    }
+
+    /// Nothing under this lock can panic halfway, so a poisoned lock is as good as a sound one.
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ring = self.lock();
+        f.debug_struct("Queue")
+            .field("waiting", &ring.events.len())
+            .field("missed", &ring.missed)
+            .field("ended", &ring.ended)
+            .finish()
+    }
+}
+
+/// Bytes of text in an event; only these can be large.
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Node(node::Event::Custom { kind, text }) => kind.len() + text.len(),
+        Event::Node(node::Event::GatewayError { error, details }) => {
+            error.len() + details.as_ref().map_or(0, String::len)
+        }
+        Event::Node(node::Event::Faulty { problem }) => problem.len(),
+        _ => 0,
+    }
+}
+
+/// Enough for a reader that is busy for a moment.
+const MOST_EVENTS: usize = 256;
+
+/// A gateway may send messages of 25 MiB, 256 of which should not be kept; one always is.
+const MOST_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Context;
+
+    use super::*;
+
+    fn next(events: &mut Events) -> Poll<Option<Event>> {
+        pin!(events.next()).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn custom(bytes: usize) -> Event {
+        Event::Node(node::Event::Custom { kind: String::new(), text: "x".repeat(bytes) })
+    }
+
+    #[test]
+    fn a_slow_reader_loses_the_oldest_and_is_told_how_many() {
+        let queue = Arc::new(Queue::default());
+        let mut events = Events::new(Arc::clone(&queue));
+        assert!(next(&mut events).is_pending());
+        for bytes in 0..300 {
+            queue.push(custom(bytes));
+        }
+        queue.end();
+        assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Missed(44)))));
+        for expected in 44..300 {
+            let Poll::Ready(Some(event)) = next(&mut events) else { panic!("{expected}") };
+            assert_eq!(size(&event), expected);
+        }
+        assert!(matches!(next(&mut events), Poll::Ready(None)));
+        assert_eq!(queue.lock().bytes, 0);
+    }
+
+    #[test]
+    fn large_events_push_out_older_ones_but_the_newest_stays() {
+        let queue = Arc::new(Queue::default());
+        let mut events = Events::new(Arc::clone(&queue));
+        for _ in 0..3 {
+            queue.push(custom(MOST_BYTES + 1));
+        }
+        assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Missed(2)))));
+        assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Node(_)))));
+        assert!(next(&mut events).is_pending());
+    }
+}

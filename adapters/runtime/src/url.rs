@@ -1,0 +1,197 @@
+use std::net::{IpAddr, Ipv6Addr};
+
+use clawnode_protocol::node::Endpoint;
+use clawnode_protocol::websocket::{ClientRequest, InvalidRequest};
+use thiserror::Error;
+
+/// Where a gateway is, taken from its URL.
+#[derive(Debug, Clone)]
+pub(crate) struct GatewayUrl {
+    pub(crate) tls: bool,
+    /// A name or an address without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// The URL of the gateway cannot be used. The message never repeats the URL, whose query may hold a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidUrl {
+    /// Not `ws` or `wss`.
+    #[error("the gateway's URL must begin with ws:// or wss://")]
+    Scheme,
+    /// It names a user or password.
+    #[error(
+        "the gateway's URL must not contain a user name or password; give the credential as a token"
+    )]
+    UserInfo,
+    /// It has a `#fragment`, which is never sent.
+    #[error(
+        "the gateway's URL must not contain a `#`; write it as %23 if it belongs to the path or query"
+    )]
+    Fragment,
+    /// No host, or one with characters that hosts do not have.
+    #[error(
+        "the gateway's URL needs a host: a name (international ones in their xn-- form) or an IP address"
+    )]
+    Host,
+    /// Not a port.
+    #[error("the port in the gateway's URL must be a number from 1 to 65535")]
+    Port,
+    /// A path or query with characters that must be percent-encoded.
+    #[error(
+        "the path or query of the gateway's URL has characters that must be percent-encoded, such as spaces"
+    )]
+    Target,
+}
+
+impl GatewayUrl {
+    pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidUrl::Scheme)?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(InvalidUrl::Scheme),
+        };
+        if rest.contains('#') {
+            return Err(InvalidUrl::Fragment);
+        }
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(InvalidUrl::UserInfo);
+        }
+        let (host, port) = split_port(authority)?;
+        let usual = if tls { 443 } else { 80 };
+        let port = port.unwrap_or(usual);
+        let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let authority = if port == usual { shown } else { format!("{shown}:{port}") };
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        match ClientRequest::new(&authority, &target) {
+            Ok(_) => Ok(Self { tls, host, port, endpoint: Endpoint::new(authority, target) }),
+            Err(InvalidRequest::Authority) => Err(InvalidUrl::Host),
+            Err(_) => Err(InvalidUrl::Target),
+        }
+    }
+
+    /// Whether the gateway is on this machine for certain, so that nobody can listen in between.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
+    }
+
+    /// What it is called in logs: no query, which may hold a token.
+    pub(crate) fn shown(&self) -> String {
+        let scheme = if self.tls { "wss" } else { "ws" };
+        let path = self.endpoint.target.split('?').next().unwrap_or_default();
+        format!("{scheme}://{}{path}", self.endpoint.authority)
+    }
+}
+
+/// The host, in lower case and without brackets, and the port if there is one.
+fn split_port(authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').ok_or(InvalidUrl::Host)?;
+        address.parse::<Ipv6Addr>().map_err(|_| InvalidUrl::Host)?;
+        (address, port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let in_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if host.is_empty() || !host.bytes().all(in_host) {
+            return Err(InvalidUrl::Host);
+        }
+        (host, port)
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        None => return Err(InvalidUrl::Host),
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok().filter(|port| *port != 0).ok_or(InvalidUrl::Port)?)
+        }
+        Some(_) => return Err(InvalidUrl::Port),
+    };
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(url: &str) -> (bool, String, u16, String, String) {
+        let url = GatewayUrl::parse(url).unwrap();
+        (url.tls, url.host, url.port, url.endpoint.authority, url.endpoint.target)
+    }
+
+    fn expect(url: &str, tls: bool, host: &str, port: u16, authority: &str, target: &str) {
+        assert_eq!(parts(url), (tls, host.into(), port, authority.into(), target.into()), "{url}");
+    }
+
+    #[test]
+    fn takes_urls_apart() {
+        expect("ws://127.0.0.1:8080", false, "127.0.0.1", 8080, "127.0.0.1:8080", "/");
+        expect(
+            "WSS://Gate.Example/node?x=1",
+            true,
+            "gate.example",
+            443,
+            "gate.example",
+            "/node?x=1",
+        );
+        expect(
+            "ws://gate.example?tenant=7",
+            false,
+            "gate.example",
+            80,
+            "gate.example",
+            "/?tenant=7",
+        );
+        expect("wss://gate.example:443/", true, "gate.example", 443, "gate.example", "/");
+        expect("ws://[::1]:9/a", false, "::1", 9, "[::1]:9", "/a");
+        expect("ws://gate.example:/", false, "gate.example", 80, "gate.example", "/");
+        expect("ws://h/a@b", false, "h", 80, "h", "/a@b");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (url, problem) in [
+            ("http://h", InvalidUrl::Scheme),
+            ("gate.example:80", InvalidUrl::Scheme),
+            ("", InvalidUrl::Scheme),
+            ("ws://", InvalidUrl::Host),
+            ("ws:///path", InvalidUrl::Host),
+            ("ws://ho st", InvalidUrl::Host),
+            ("ws://schlüssel.example", InvalidUrl::Host),
+            ("ws://[::1", InvalidUrl::Host),
+            ("ws://[gate]", InvalidUrl::Host),
+            ("ws://[::1]x", InvalidUrl::Host),
+            ("ws://u:p@h/", InvalidUrl::UserInfo),
+            ("ws://h/#x", InvalidUrl::Fragment),
+            ("ws://h:0", InvalidUrl::Port),
+            ("ws://h:65536", InvalidUrl::Port),
+            ("ws://h:+80", InvalidUrl::Port),
+            ("ws://h:80 ", InvalidUrl::Port),
+            ("ws://h/a b", InvalidUrl::Target),
+            ("ws://h/a\r\nb", InvalidUrl::Target),
+        ] {
+            assert_eq!(GatewayUrl::parse(url).unwrap_err(), problem, "{url}");
+        }
+    }
+
+    #[test]
+    fn knows_loopback_and_hides_the_query() {
+        let local =
+            ["127.0.0.1", "127.9.9.9", "localhost", "a.localhost", "[::1]", "[::ffff:127.0.0.1]"];
+        for host in local {
+            assert!(GatewayUrl::parse(&format!("ws://{host}")).unwrap().is_loopback(), "{host}");
+        }
+        for host in ["10.0.0.1", "gate.example", "notlocalhost", "0.0.0.0"] {
+            assert!(!GatewayUrl::parse(&format!("ws://{host}")).unwrap().is_loopback(), "{host}");
+        }
+        let url = GatewayUrl::parse("ws://h/p?token=s3cret").unwrap();
+        assert_eq!(url.shown(), "ws://h/p");
+        assert!(!format!("{url:?}").contains("s3cret"));
+    }
+}
