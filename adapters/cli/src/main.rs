@@ -1,2 +1,43 @@
 //! A node of an agent gateway in one small program.
-fn main() {}
+
+mod connect;
+mod demo;
+mod error;
+mod gateway;
+mod logging;
+mod options;
+mod run;
+mod signals;
+mod workflows;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use error::Failure;
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    logging::start(&options.logging, options.command.default_level());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::from(error).report(),
+    };
+    let done = runtime.block_on(async {
+        match options.command {
+            Command::Connect(options) => connect::connect(options).await,
+            Command::Gateway(options) => gateway::serve(options).await,
+            Command::Run(options) => run::run(options).await,
+            Command::Result(options) => run::fetch(options).await,
+            Command::Nodes(options) => gateway::list_nodes(options).await,
+            Command::Demo => demo::demo().await,
+        }
+    });
+    // Blocking handlers that were told to stop and do not must not keep the program.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

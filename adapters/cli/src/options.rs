@@ -1,0 +1,285 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+use tracing::Level;
+
+/// A node of an agent gateway in one small program.
+///
+/// A gateway hands work to nodes: machines that run workflows and commands and stream the results back over one WebSocket. This is
+/// the node, with a small gateway to develop against.
+#[derive(Debug, Parser)]
+#[command(name = "clawnode", version, after_long_help = AFTER_HELP)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+const AFTER_HELP: &str = "\
+Every option can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
+
+Exit codes:
+  0    done, or stopped as asked
+  1    the workflow failed, or something else did
+  2    the command line, a file or an environment variable is not as it should be
+  3    the gateway refuses this node (wrong token, wrong path): trying again will not help
+  4    the gateway cannot be reached, or has no node to do the work
+  130  interrupted a second time
+
+Try it: clawnode demo";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Be a node: connect to a gateway and do its work until stopped
+    Connect(Box<Connect>),
+    /// Be a gateway for development: nodes and an HTTP API on one port
+    Gateway(Gateway),
+    /// Run a workflow, on a node of a gateway or right here
+    Run(Box<Run>),
+    /// Fetch the result of a request by its id
+    Result(Fetch),
+    /// List the nodes of a gateway
+    Nodes(Client),
+    /// See it work: a gateway, a node and a workflow in one process
+    Demo,
+}
+
+impl Command {
+    /// Servers tell what they do; the others speak through their results.
+    pub(crate) fn default_level(&self) -> Level {
+        match self {
+            Self::Connect(_) | Self::Gateway(_) => Level::INFO,
+            _ => Level::WARN,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logging {
+    /// What to log to stderr: error, warn, info, debug, trace, or by module as in `info,clawnode_runtime=debug`
+    #[arg(long, global = true, env = "CLAWNODE_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, env = "CLAWNODE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The gateway: ws://HOST[:PORT][/PATH][?QUERY] or wss://...
+    #[arg(long, env = "CLAWNODE_URL", value_name = "URL")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) token: Token,
+    /// Where the token goes; `query` and `both` are for gateways that do not read the header
+    #[arg(
+        long,
+        env = "CLAWNODE_TOKEN_IN",
+        value_enum,
+        default_value = "header",
+        value_name = "WHERE"
+    )]
+    pub(crate) token_in: TokenIn,
+    /// This node's name, unique among the gateway's nodes [default: node- and a random id]
+    #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
+    pub(crate) node_id: Option<String>,
+    /// The user that this node works for, and that requests without a user mean
+    #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID", default_value = "1")]
+    pub(crate) user_id: String,
+    /// Another user whose requests are taken; may be given several times
+    #[arg(long, env = "CLAWNODE_ALLOW_USER", value_name = "ID", value_delimiter = ',')]
+    pub(crate) allow_user: Vec<String>,
+    /// Seconds between heartbeats; a gateway silent for two of them is given up
+    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", value_parser = positive_seconds)]
+    pub(crate) heartbeat_interval: Duration,
+    /// Seconds before the first reconnect; doubles with each failure
+    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) reconnect_delay: Duration,
+    /// The most seconds between reconnects
+    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) max_reconnect_delay: Duration,
+    /// A folder of workflows, one JSON file each; read again whenever it changes
+    #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
+    pub(crate) workflows: Option<PathBuf>,
+    /// Trust the certificates in this PEM file in place of the system's
+    #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
+    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) stop_grace: Duration,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Token {
+    /// The token to show; visible to other users of this machine, unlike the two alternatives
+    #[arg(long, env = "CLAWNODE_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) auth_token: Option<String>,
+    /// A file with the token, read again at each attempt to connect
+    #[arg(long, env = "CLAWNODE_AUTH_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) auth_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TokenIn {
+    /// Authorization: Bearer TOKEN
+    Header,
+    /// ?token=TOKEN, which proxies and servers tend to log
+    Query,
+    /// In both places
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
+    /// The address for nodes and for the HTTP API
+    #[arg(
+        long,
+        env = "CLAWNODE_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) token: Token,
+    /// Seconds after which a silent node is asked for a sign of life; twice that and it is lost
+    #[arg(long, env = "CLAWNODE_LIVENESS", value_name = "SECONDS", default_value = "30", value_parser = positive_seconds)]
+    pub(crate) liveness: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A workflow file (an exported workflow, or a bare graph), or - for stdin
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "workflow_id",
+        conflicts_with = "workflow_id"
+    )]
+    pub(crate) file: Option<PathBuf>,
+    /// Run a workflow that the node knows by this id
+    #[arg(long, env = "CLAWNODE_WORKFLOW_ID", value_name = "ID", requires = "gateway")]
+    pub(crate) workflow_id: Option<String>,
+    /// The gateway's HTTP API, such as http://127.0.0.1:8080; without it the workflow runs in this process
+    #[arg(long, env = "CLAWNODE_GATEWAY", value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+    #[command(flatten)]
+    pub(crate) token: Token,
+    /// A value for the workflow's input NAME: JSON, or else text; may be given several times
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub(crate) params: Vec<(String, Value)>,
+    /// The node that is to run it [default: any that can]
+    #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
+    pub(crate) node_id: Option<String>,
+    /// On whose behalf [default: the node's own user]
+    #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID")]
+    pub(crate) user_id: Option<String>,
+    /// A name for the request; the same again fetches the same run instead of starting another
+    #[arg(long, env = "CLAWNODE_REQUEST_ID", value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+    /// Show no updates
+    #[arg(long, short, env = "CLAWNODE_QUIET")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Client {
+    /// The gateway's HTTP API
+    #[arg(
+        long,
+        env = "CLAWNODE_GATEWAY",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) gateway: String,
+    #[command(flatten)]
+    pub(crate) token: Token,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// The request's id
+    pub(crate) request_id: String,
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// Wait at most this long for the answer
+    #[arg(long, env = "CLAWNODE_WAIT", value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub(crate) wait: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 =
+        text.parse().map_err(|_| "give a number of seconds, such as 5 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number)
+        .map_err(|_| "give a number of seconds that is not negative".to_owned())
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let duration = seconds(text)?;
+    if duration < Duration::from_millis(10) {
+        Err("give at least 0.01 seconds".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn param(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_environment_variable() {
+        for command in Options::command().get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| !argument.is_positional()) {
+                let id = argument.get_id().as_str();
+                if ["help", "version", "params"].contains(&id) {
+                    continue;
+                }
+                let expected = format!("CLAWNODE_{}", id.to_uppercase());
+                let actual = argument.get_env().and_then(|name| name.to_str());
+                assert_eq!(actual, Some(expected.as_str()), "{} --{id}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn seconds_may_be_fractions_but_not_nonsense() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["-1", "NaN", "inf", "soon", "1e300", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert!(positive_seconds("0").is_err());
+    }
+
+    #[test]
+    fn params_are_json_or_text() {
+        assert_eq!(param("n=120"), Ok(("n".to_owned(), Value::from(120))));
+        assert_eq!(param("t=a=b"), Ok(("t".to_owned(), Value::from("a=b"))));
+        assert_eq!(param("t=\"120\""), Ok(("t".to_owned(), Value::from("120"))));
+        assert!(param("n").is_err());
+    }
+}

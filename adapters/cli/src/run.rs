@@ -1,0 +1,270 @@
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use clawnode_gateway::Status;
+use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission};
+use clawnode_workflows::{Engine, NodeLibrary, RunRequest, RunStatus, Workflow};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep};
+
+use crate::error::{FAILED, Failure, INTERRUPTED, UNAVAILABLE, chain};
+use crate::gateway::client;
+use crate::options;
+use crate::signals;
+
+/// Runs a workflow: shows its updates on stderr, prints its result on stdout.
+pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
+    let mut signal = std::pin::pin!(signals::first()?);
+    let run = async {
+        match &options.gateway {
+            Some(url) => on_gateway(&client(url, &options.token)?, &options).await,
+            None => here(&options).await,
+        }
+    };
+    tokio::select! {
+        done = run => done,
+        () = &mut signal => Err(Failure::new(INTERRUPTED, "interrupted; a run on a gateway goes on there")),
+    }
+}
+
+/// Prints the result of a request, waiting for it as long as asked.
+pub(crate) async fn fetch(options: options::Fetch) -> Result<(), Failure> {
+    let client = client(&options.client.gateway, &options.client.token)?;
+    let wait = Some(options.wait).filter(|wait| !wait.is_zero());
+    let request = client.result(&options.request_id, wait).await.map_err(unavailable)?;
+    if !request.status.is_final() {
+        return Err(Failure::new(
+            FAILED,
+            format!("no answer yet, the request is {}", request.status),
+        ));
+    }
+    finish(request.status, request.result, request.error)
+}
+
+/// A failed call to the gateway: nothing the workflow did.
+pub(crate) fn unavailable(error: ClientError) -> Failure {
+    let code = match &error {
+        ClientError::Refused { status: 400..=499, .. } => FAILED,
+        _ => UNAVAILABLE,
+    };
+    Failure::new(code, chain(&error))
+}
+
+/// How long `run` looks for a gateway that it lost in mid-run.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn on_gateway(client: &Client, options: &options::Run) -> Result<(), Failure> {
+    let submission = submission(options)?;
+    let submitted = client.submit(&submission).await.map_err(unavailable)?;
+    let request_id = &submitted.request_id;
+    let show = |line: String| {
+        if !options.quiet {
+            note(&line)
+        }
+    };
+    show(format!("request {request_id} on node {}", submitted.node_id));
+    let mut last_id = None;
+    let mut lost_since: Option<Instant> = None;
+    loop {
+        match follow(client, request_id, &mut last_id, &show).await {
+            Ok((status, result, error)) => return finish(status, result, error),
+            Err(error) if is_passing(&error) => {
+                let since = *lost_since.get_or_insert_with(|| {
+                    show(format!("{error}; waiting for the gateway to come back"));
+                    Instant::now()
+                });
+                if since.elapsed() > PATIENCE {
+                    let again = format!("clawnode result {request_id} --gateway ...");
+                    let message = format!(
+                        "{}; the run may have gone on, fetch its result with: {again}",
+                        chain(&error)
+                    );
+                    return Err(Failure::new(UNAVAILABLE, message));
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+}
+
+type Answer = (Status, Option<Box<RawValue>>, Option<String>);
+
+/// Shows events until the answer. After a break `last_id` says where to go on.
+async fn follow(
+    client: &Client,
+    request_id: &str,
+    last_id: &mut Option<u64>,
+    show: &impl Fn(String),
+) -> Result<Answer, ClientError> {
+    let mut events: Events = match client.events(request_id, *last_id).await {
+        Err(error) => {
+            // A gateway that was restarted counts its events from the start.
+            *last_id = None;
+            return Err(error);
+        }
+        Ok(events) => events,
+    };
+    while let Some(Event { id, news, .. }) = events.next().await? {
+        *last_id = Some(id);
+        match news {
+            News::Answer { status, result, error, .. } => return Ok((status, result, error)),
+            News::Accepted { message } => show(message.unwrap_or_else(|| "accepted".to_owned())),
+            News::Update { update_type, data, .. } => {
+                let data = serde_json::from_str(data.get()).unwrap_or_default();
+                if let Some(line) = describe(&update_type, &data) {
+                    show(line);
+                }
+            }
+            News::Lost { reason } => {
+                show(format!("the node is lost ({reason}); its answer comes when it is back"))
+            }
+            News::Resent => show("the node is back".to_owned()),
+            News::Dropped { dropped } => show(format!("{dropped} updates are no longer kept")),
+            _ => {}
+        }
+    }
+    // The stream was at its end already: the answer is known.
+    let request = client.result(request_id, None).await?;
+    match request.status.is_final() {
+        true => Ok((request.status, request.result, request.error)),
+        false => Err(ClientError::Broken("the events ended before the answer".to_owned())),
+    }
+}
+
+/// Whether waiting may help: the gateway is away, or back without its memory and waiting for the node itself.
+fn is_passing(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Connect { .. }
+            | ClientError::Broken(_)
+            | ClientError::Refused { status: 404 | 500.., .. }
+    )
+}
+
+fn submission(options: &options::Run) -> Result<Submission, Failure> {
+    let mut submission = match (&options.workflow_id, &options.file) {
+        (Some(id), _) => Submission::workflow(id),
+        (None, Some(file)) => Submission::graph(to_raw_value(&load(file)?.graph)?),
+        (None, None) => return Err(Failure::usage("give a workflow file or --workflow-id")),
+    };
+    submission = submission.input(to_raw_value(&params(options))?);
+    if let Some(id) = &options.node_id {
+        submission = submission.node_id(id);
+    }
+    if let Some(id) = &options.user_id {
+        submission = submission.user_id(id);
+    }
+    if let Some(id) = &options.request_id {
+        submission = submission.request_id(id);
+    }
+    Ok(submission)
+}
+
+async fn here(options: &options::Run) -> Result<(), Failure> {
+    let Some(file) = &options.file else { return Err(Failure::usage("give a workflow file")) };
+    let mut request = RunRequest::new("local", load(file)?.graph);
+    request.params = params(options);
+    let engine = Engine::new(NodeLibrary::standard().into());
+    let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
+    while let Some(event) = run.next_event().await {
+        if let Some(line) = describe(event.update_type, &event.data).filter(|_| !options.quiet) {
+            note(&line);
+        }
+    }
+    let outcome = run
+        .into_outcome()
+        .ok_or_else(|| Failure::new(FAILED, "the run ended without an outcome"))?;
+    let status = match outcome.status {
+        RunStatus::Completed => Status::Completed,
+        _ => Status::Failed,
+    };
+    finish(status, Some(to_raw_value(&outcome.to_result())?), outcome.error)
+}
+
+fn params(options: &options::Run) -> Map<String, Value> {
+    options.params.iter().cloned().collect()
+}
+
+fn load(file: &Path) -> Result<Workflow, Failure> {
+    let shown = file.display();
+    let text = match file.to_str() {
+        Some("-") => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map(|_| text)
+        }
+        _ => std::fs::read_to_string(file),
+    };
+    let text =
+        text.map_err(|error| Failure::usage(format!("cannot read the workflow {shown}: {error}")))?;
+    let value = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("the workflow {shown} is not JSON: {error}")))?;
+    let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("workflow");
+    Workflow::from_json(value, name).map_err(|error| {
+        Failure::usage(format!("the workflow {shown} cannot be used: {}", chain(&error)))
+    })
+}
+
+/// The result goes to stdout even when the run failed: it holds what there is.
+pub(crate) fn finish(
+    status: Status,
+    result: Option<Box<RawValue>>,
+    error: Option<String>,
+) -> Result<(), Failure> {
+    if let Some(result) = result {
+        let value: Value = serde_json::from_str(result.get())?;
+        writeln!(io::stdout(), "{value:#}")?;
+    }
+    match status {
+        Status::Completed => Ok(()),
+        _ => Err(Failure::new(
+            FAILED,
+            error.unwrap_or_else(|| "the request failed without a reason".to_owned()),
+        )),
+    }
+}
+
+pub(crate) fn note(line: &str) {
+    // With stderr gone there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// One line about an update; `None` for what only programs care about.
+pub(crate) fn describe(update_type: &str, data: &Value) -> Option<String> {
+    let text = |name: &str| data[name].as_str().unwrap_or_default();
+    let line = match update_type {
+        "job_update" => format!("job {}", text("status")),
+        "node_update" => match text("error") {
+            "" => format!("{} {}", named(data), text("status")),
+            error => format!("{} {}: {error}", named(data), text("status")),
+        },
+        "node_progress" => format!("{} {}/{}", text("node_id"), data["progress"], data["total"]),
+        "output_update" => {
+            format!("output {} = {}", text("output_name"), shortened(&data["value"]))
+        }
+        "preview_update" => format!("preview {} = {}", text("node_id"), shortened(&data["value"])),
+        "log_update" | "notification" | "chunk" => text("content").to_owned(),
+        _ => return None,
+    };
+    Some(line)
+}
+
+fn named(data: &Value) -> String {
+    let name = data["node_name"].as_str().or(data["node_id"].as_str()).unwrap_or_default();
+    match data["node_type"].as_str() {
+        Some(node_type) if !name.is_empty() => format!("{name} ({node_type})"),
+        Some(node_type) => node_type.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+fn shortened(value: &Value) -> String {
+    const MOST: usize = 120;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
