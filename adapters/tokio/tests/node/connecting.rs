@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use clawnode_protocol::peer::FromNode;
+use clawnode_tokio::{BuildError, Event, NodeEvent, Node, Phase, SendError, StopReason};
+use serde_json::json;
+
+use crate::gateway::{Gateway, Said};
+use crate::{Running, builder, echo, soon};
+
+#[tokio::test]
+async fn announces_what_it_serves_and_sends_heartbeats() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(
+        builder(&gateway)
+            .command("b", echo)
+            .command("a", echo)
+            .workflows(|_, _| async { Ok::<_, clawnode_tokio::Failed>(json!({})) }),
+    );
+    assert_eq!(node.handle.node_id(), "node-A");
+    let (mut connection, registration) = gateway.accept_registered().await;
+    assert_eq!(registration.node_id, "node-A");
+    assert_eq!(registration.commands, ["a", "b"]);
+    assert!(registration.workflows);
+    for _ in 0..2 {
+        let said = connection.next().await;
+        assert!(matches!(said, Said::Message(FromNode::Alive { .. })), "{said:?}");
+    }
+    let status = node.handle.status();
+    assert_eq!((status.phase, status.tally.running), (Phase::Ready, 0));
+}
+
+#[tokio::test]
+async fn announces_nothing_it_does_not_serve() {
+    let gateway = Gateway::bind().await;
+    let _node = Running::start(builder(&gateway));
+    let (connection, registration) = gateway.accept_registered().await;
+    assert!(registration.commands.is_empty() && !registration.workflows);
+    connection.command("1", "x", json!({}));
+    connection.workflow("2", "w", json!({}));
+    let mut connection = connection;
+    let error = connection.answer("1").await;
+    assert_eq!(error.error(), "unknown command `x`; this node serves no commands");
+    assert_eq!(connection.answer("2").await.error(), "this node runs no workflows");
+}
+
+#[tokio::test]
+async fn custom_messages_go_both_ways() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(builder(&gateway));
+    let mut events = node.handle.events();
+    assert_eq!(node.handle.send_custom(r#"{"type":"hi"}"#).await, Err(SendError::NotReady));
+    let mut connection = gateway.accept_node().await;
+    loop {
+        if let Some(Event::Node(NodeEvent::Ready)) = soon(events.next()).await {
+            break;
+        }
+    }
+    for invalid in ["[]", "{}", r#"{"type":1}"#, r#"{"type":"heartbeat"}"#, "nonsense"] {
+        assert_eq!(node.handle.send_custom(invalid).await, Err(SendError::Invalid), "{invalid}");
+    }
+    soon(node.handle.send_custom(r#"{"type":"hi","x":1}"#)).await.unwrap();
+    loop {
+        if let Said::Message(FromNode::Custom { kind, text }) = connection.next().await {
+            assert_eq!((kind.as_str(), text.as_str()), ("hi", r#"{"type":"hi","x":1}"#));
+            break;
+        }
+    }
+    connection.custom(r#"{"type":"hello","y":2}"#);
+    loop {
+        if let Some(Event::Node(NodeEvent::Custom { kind, text })) = soon(events.next()).await {
+            assert_eq!((kind.as_str(), text.as_str()), ("hello", r#"{"type":"hello","y":2}"#));
+            break;
+        }
+    }
+    let handle = node.handle.clone();
+    handle.stop(Duration::ZERO);
+    assert_eq!(node.stopped().await, StopReason::Requested);
+    assert_eq!(handle.send_custom(r#"{"type":"hi"}"#).await, Err(SendError::Stopped));
+    loop {
+        match soon(events.next()).await {
+            Some(Event::Stopped(reason)) => assert_eq!(reason, StopReason::Requested),
+            None => break,
+            Some(_) => {}
+        }
+    }
+    assert!(handle.events().next().await.is_none());
+    assert_eq!(handle.status().phase, Phase::Stopped);
+}
+
+#[tokio::test]
+async fn mistakes_in_the_description_are_named() {
+    let build = |change: fn(clawnode_tokio::NodeBuilder) -> clawnode_tokio::NodeBuilder| {
+        change(Node::builder("ws://127.0.0.1:1").unwrap()).build().unwrap_err()
+    };
+    let twice = build(|node| node.command("a", echo).blocking_command("a", |_, args: serde_json::Value| {
+        Ok::<_, clawnode_tokio::Failed>(args)
+    }));
+    assert_eq!(twice, BuildError::DuplicateCommand("a".into()));
+    assert_eq!(build(|node| node.command("", echo)), BuildError::EmptyCommand);
+    assert_eq!(build(|node| node.node_id("")), BuildError::EmptyNodeId);
+    assert_eq!(build(|node| node.token("a").token_file("b")), BuildError::TwoCredentials);
+    assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
+    let zero = build(|node| node.heartbeat_interval(Duration::ZERO));
+    assert_eq!(zero, BuildError::ZeroDuration("heartbeat interval"));
+    let no_file = Node::builder("wss://localhost").unwrap().tls_ca("/nowhere/ca.pem").build();
+    let no_file = no_file.unwrap_err().to_string();
+    assert!(no_file.starts_with("the file of certificate authorities /nowhere/ca.pem cannot be used: "), "{no_file}");
+    let node = Node::builder("ws://127.0.0.1:1?token=s3cret").unwrap().token("s3cret");
+    assert!(!format!("{node:?}").contains("s3cret"));
+    let node = node.build().unwrap();
+    assert!(!format!("{node:?} {:?}", node.handle()).contains("s3cret"));
+    let id = node.node_id().strip_prefix("node-").unwrap();
+    assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'));
+}
+
+#[tokio::test]
+async fn a_stop_before_the_run_ends_it_at_once() {
+    let gateway = Gateway::bind().await;
+    let node = builder(&gateway).build().unwrap();
+    node.handle().stop(Duration::from_secs(60));
+    assert_eq!(soon(node.run()).await, StopReason::Requested);
+}

@@ -1,0 +1,141 @@
+//! Futures dropped at every one of their waits.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use clawnode_protocol::peer::FromNode;
+use clawnode_tokio::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, to_object};
+use serde_json::json;
+
+use crate::gateway::{Gateway, Said};
+use crate::handlers::{becomes, endless};
+use crate::{Running, builder, soon};
+
+/// Polls at most this often; `None` when the future was dropped before its end.
+async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
+    for polls in 0..24 {
+        let gateway = Gateway::bind().await;
+        let (dropped, cancelled) = (Arc::default(), Arc::default());
+        let node = endless(builder(&gateway), &dropped, &cancelled).build().unwrap();
+        let handle = node.handle();
+        let serve = async {
+            let mut connection = gateway.accept().await;
+            if let Said::Message(FromNode::Registered(_)) = connection.next().await {
+                connection.command("1", "endless", json!({}));
+                connection.closed().await;
+            }
+        };
+        let run = at_most(polls, node.run());
+        // Until it has idled for a while, or as long as the gateway still sees the connection.
+        let run = async { tokio::time::timeout(Duration::from_millis(60), run).await.is_ok() };
+        let serve = async { tokio::time::timeout(Duration::from_millis(500), serve).await };
+        let (_, _) = tokio::join!(serve, run);
+        assert_eq!(handle.status().phase, Phase::Stopped, "after {polls} polls");
+        assert!(handle.events().next().await.is_none());
+        // Every handler that was started has gone.
+        becomes(&dropped, started.load(Ordering::SeqCst)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_update_is_sent_wholly_or_not_at_all() {
+    let gateway = Gateway::bind().await;
+    let _node = Running::start(builder(&gateway).command("drop", |context: Context, _: NoArgs| async move {
+        let mut sent = 0;
+        for count in 0..300 {
+            let update = Update::new("count", to_object(&json!({ "count": count }))?);
+            if at_most(1, context.progress(update)).await.is_some() {
+                sent += 1;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok::<_, Failed>(json!({ "sent": sent }))
+    }));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "drop", json!({}));
+    let answer = connection.answer("1").await;
+    assert_eq!(answer.result()["sent"], answer.progress.len());
+    let counts: Vec<u64> = answer.progress.iter().map(|data| data["count"].as_u64().unwrap()).collect();
+    assert!(counts.is_sorted());
+}
+
+#[tokio::test]
+async fn dropped_waits_for_events_lose_none() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(builder(&gateway));
+    let mut events = node.handle.events();
+    let connection = gateway.accept_node().await;
+    for count in 0..50 {
+        connection.custom(&format!(r#"{{"type":"n","count":{count}}}"#));
+    }
+    let mut seen = 0;
+    while seen < 50 {
+        match at_most(1, events.next()).await {
+            Some(Some(Event::Node(NodeEvent::Custom { text, .. }))) => {
+                assert!(text.ends_with(&format!(":{seen}}}")), "{text}");
+                seen += 1;
+            }
+            Some(event) => assert!(matches!(event, Some(Event::Node(_))), "{event:?}"),
+            None => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn dropped_custom_messages_break_nothing() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(builder(&gateway));
+    let mut connection = gateway.accept_node().await;
+    while node.handle.status().phase != Phase::Ready {
+        tokio::task::yield_now().await;
+    }
+    for count in 0..40 {
+        let text = format!(r#"{{"type":"n","count":{count}}}"#);
+        at_most(count % 3, node.handle.send_custom(text)).await;
+    }
+    soon(node.handle.send_custom(r#"{"type":"last"}"#)).await.unwrap();
+    let mut customs = 0;
+    loop {
+        if let Said::Message(FromNode::Custom { kind, .. }) = connection.next().await {
+            customs += 1;
+            if kind == "last" {
+                break;
+            }
+        }
+    }
+    assert!(customs > 1, "some were sent although their futures were dropped");
+}
+
+#[tokio::test]
+async fn cancelled_handlers_are_dropped_at_once() {
+    let gateway = Gateway::bind().await;
+    let (dropped, cancelled) = (Arc::default(), Arc::default());
+    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let connection = gateway.accept_node().await;
+    for request in 0..10 {
+        connection.command(&request.to_string(), "endless", json!({}));
+    }
+    while node.handle.status().tally.running < 10 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    node.run.abort();
+    becomes(&dropped, 10).await;
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use clawnode_protocol::peer::FromNode;
+use clawnode_tokio::{Context, Failed, NoArgs};
+use serde_json::json;
+
+use crate::gateway::{Gateway, Said};
+use crate::{Running, builder, echo};
+
+/// The test's runtime has one thread, and every core gets four handlers that block.
+#[tokio::test]
+async fn blockers_stop_neither_heartbeats_nor_other_commands() {
+    let gateway = Gateway::bind().await;
+    let blockers = 4 * std::thread::available_parallelism().unwrap().get();
+    let running = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&running);
+    let mut limits = clawnode_tokio::Limits::default();
+    limits.running = limits.running.max(blockers + 1);
+    let _node = Running::start(
+        builder(&gateway)
+            .limits(limits)
+            .heartbeat_interval(Duration::from_millis(50))
+            .blocking_command("block", move |_, _: NoArgs| {
+                count.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(700));
+                Ok::<_, Failed>(json!({}))
+            })
+            .command("echo", echo),
+    );
+    let mut connection = gateway.accept_node().await;
+    for index in 0..blockers {
+        connection.command(&format!("block-{index}"), "block", json!({}));
+    }
+    connection.command("quick", "echo", json!({ "a": 1 }));
+    let started = Instant::now();
+    assert_eq!(connection.answer("quick").await.result(), json!({ "echo": { "a": 1 } }));
+    assert!(started.elapsed() < Duration::from_millis(500));
+    let (mut heartbeats, mut answers) = (0, 0);
+    while answers < blockers {
+        match connection.next().await {
+            Said::Message(FromNode::Alive { .. }) => heartbeats += 1,
+            Said::Message(FromNode::Answered { .. }) => answers += 1,
+            Said::Message(_) => {}
+            Said::Closed(reason) => panic!("{reason}"),
+        }
+    }
+    assert_eq!(running.load(Ordering::SeqCst), blockers);
+    assert!(heartbeats >= 5, "{heartbeats} heartbeats");
+}
+
+struct CountDrop(Arc<AtomicUsize>);
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A command whose future never ends and whose drop is counted, and one that blocks until it is cancelled.
+pub(crate) fn endless(
+    builder: clawnode_tokio::NodeBuilder,
+    dropped: &Arc<AtomicUsize>,
+    cancelled: &Arc<AtomicUsize>,
+) -> clawnode_tokio::NodeBuilder {
+    let (dropped, cancelled) = (Arc::clone(dropped), Arc::clone(cancelled));
+    builder
+        .command("endless", move |_, _: NoArgs| {
+            let guard = CountDrop(Arc::clone(&dropped));
+            async move {
+                let _guard = guard;
+                std::future::pending::<Result<serde_json::Value, Failed>>().await
+            }
+        })
+        .blocking_command("endless-blocking", move |context: Context, _: NoArgs| {
+            while !context.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            cancelled.fetch_add(1, Ordering::SeqCst);
+            Err::<serde_json::Value, _>(Failed::new("cancelled"))
+        })
+}
+
+pub(crate) async fn becomes(counter: &AtomicUsize, expected: usize) {
+    let reached = async {
+        while counter.load(Ordering::SeqCst) != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    crate::soon(reached).await;
+}

@@ -1,0 +1,90 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use clawnode_protocol::peer::LostReason;
+use clawnode_protocol::websocket::{CloseCode, Closed};
+use clawnode_tokio::{Context, Failed, NoArgs, StopReason};
+use serde_json::json;
+
+use crate::gateway::Gateway;
+use crate::handlers::{becomes, endless};
+use crate::{Running, builder, soon};
+
+fn assert_said_goodbye(reason: &LostReason) {
+    let LostReason::Closed(Closed::Clean { code, .. }) = reason else { panic!("{reason:?}") };
+    assert_eq!(*code, Some(CloseCode::GOING_AWAY));
+}
+
+#[tokio::test]
+async fn a_stop_with_grace_lets_work_end() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(builder(&gateway).command("slow", |context: Context, _: NoArgs| async move {
+        while context.deadline().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok::<_, Failed>(json!({ "left": context.deadline().unwrap() > Instant::now() }))
+    }));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "slow", json!({}));
+    connection.next().await;
+    node.handle.stop(Duration::from_secs(30));
+    assert_eq!(connection.answer("1").await.result(), json!({ "left": true }));
+    assert_said_goodbye(&connection.closed().await);
+    assert_eq!(node.stopped().await, StopReason::Requested);
+}
+
+#[tokio::test]
+async fn a_stop_at_once_cancels_and_answers() {
+    let gateway = Gateway::bind().await;
+    let (dropped, cancelled) = (Arc::default(), Arc::default());
+    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "endless", json!({}));
+    connection.command("2", "endless-blocking", json!({}));
+    while node.handle.status().tally.running < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let started = Instant::now();
+    node.handle.stop(Duration::from_secs(60));
+    node.handle.stop(Duration::ZERO);
+    for request in ["1", "2"] {
+        let answer = connection.answer(request).await;
+        assert_eq!(answer.error(), "the node stopped before the work was done");
+    }
+    assert_said_goodbye(&connection.closed().await);
+    assert_eq!(node.stopped().await, StopReason::Requested);
+    assert!(started.elapsed() < Duration::from_secs(2));
+    becomes(&dropped, 1).await;
+    becomes(&cancelled, 1).await;
+}
+
+#[tokio::test]
+async fn a_stop_while_nobody_is_there_ends_soon() {
+    let mut gateway = Gateway::bind().await;
+    gateway.close();
+    let node = Running::start(builder(&gateway));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    node.handle.stop(Duration::from_secs(60));
+    assert_eq!(node.stopped().await, StopReason::Requested);
+}
+
+#[tokio::test]
+async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
+    let gateway = Gateway::bind().await;
+    let (dropped, cancelled): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "endless", json!({}));
+    connection.command("2", "endless-blocking", json!({}));
+    while node.handle.status().tally.running < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut events = node.handle.events();
+    node.run.abort();
+    connection.closed().await;
+    becomes(&dropped, 1).await;
+    becomes(&cancelled, 1).await;
+    while soon(events.next()).await.is_some() {}
+}
