@@ -47,7 +47,10 @@ async fn typed_arguments_and_results() {
     for (index, (args, error)) in [
         (json!({}), "missing argument `text`"),
         (json!({ "text": 1 }), "argument `text`: invalid type: integer `1`, expected a string"),
-        (json!({ "text": "a", "times": -1 }), "argument `times`: invalid value: integer `-1`, expected usize"),
+        (
+            json!({ "text": "a", "times": -1 }),
+            "argument `times`: invalid value: integer `-1`, expected usize",
+        ),
         (json!({ "text": "a", "tims": 3 }), "unknown argument `tims`"),
     ]
     .into_iter()
@@ -102,7 +105,10 @@ async fn failures_are_answered_whatever_they_are() {
         ("panic", "the command `panic` panicked: broken at 7"),
         ("early-panic", "the command `early-panic` panicked: too early"),
         ("blocking-panic", "the command `blocking-panic` panicked: blocked and broken"),
-        ("array", "the result of the command `array` cannot be sent: it must be a JSON object, not an array"),
+        (
+            "array",
+            "the result of the command `array` cannot be sent: it must be a JSON object, not an array",
+        ),
         (
             "nan",
             "the result of the command `nan` cannot be sent: it holds a number that JSON cannot express (NaN or infinity)",
@@ -133,7 +139,10 @@ async fn handlers_know_their_request() {
     let _node = Running::start(
         builder(&gateway)
             .user_id("owner")
-            .command("about", move |context, _: NoArgs| async move { Ok::<_, Failed>(about(context)) })
+            .command(
+                "about",
+                move |context, _: NoArgs| async move { Ok::<_, Failed>(about(context)) },
+            )
             .workflows(move |context, workflow: Workflow| async move {
                 let WorkflowSource::Id(id) = workflow.source else {
                     return Err(Failed::new("an id was expected"));

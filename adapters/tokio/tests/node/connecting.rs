@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
-use clawnode_tokio::{BuildError, Event, NodeEvent, Node, Phase, SendError, StopReason};
+use clawnode_tokio::{BuildError, Event, Node, NodeEvent, Phase, SendError, StopReason};
 use serde_json::json;
 
 use crate::gateway::{Gateway, Said};
@@ -92,9 +92,11 @@ async fn mistakes_in_the_description_are_named() {
     let build = |change: fn(clawnode_tokio::NodeBuilder) -> clawnode_tokio::NodeBuilder| {
         change(Node::builder("ws://127.0.0.1:1").unwrap()).build().unwrap_err()
     };
-    let twice = build(|node| node.command("a", echo).blocking_command("a", |_, args: serde_json::Value| {
-        Ok::<_, clawnode_tokio::Failed>(args)
-    }));
+    let twice = build(|node| {
+        node.command("a", echo).blocking_command("a", |_, args: serde_json::Value| {
+            Ok::<_, clawnode_tokio::Failed>(args)
+        })
+    });
     assert_eq!(twice, BuildError::DuplicateCommand("a".into()));
     assert_eq!(build(|node| node.command("", echo)), BuildError::EmptyCommand);
     assert_eq!(build(|node| node.node_id("")), BuildError::EmptyNodeId);
@@ -104,7 +106,10 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(zero, BuildError::ZeroDuration("heartbeat interval"));
     let no_file = Node::builder("wss://localhost").unwrap().tls_ca("/nowhere/ca.pem").build();
     let no_file = no_file.unwrap_err().to_string();
-    assert!(no_file.starts_with("the file of certificate authorities /nowhere/ca.pem cannot be used: "), "{no_file}");
+    assert!(
+        no_file.starts_with("the file of certificate authorities /nowhere/ca.pem cannot be used: "),
+        "{no_file}"
+    );
     let node = Node::builder("ws://127.0.0.1:1?token=s3cret").unwrap().token("s3cret");
     assert!(!format!("{node:?}").contains("s3cret"));
     let node = node.build().unwrap();

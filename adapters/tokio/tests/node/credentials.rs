@@ -64,33 +64,25 @@ async fn a_token_file_is_read_again_at_each_attempt() {
     demand(&gateway, "first");
     let node = Running::start(builder(&gateway).token_file(&file.0));
     let mut events = node.handle.events();
-    let mut expect_lost = async |text: &str| loop {
+    let mut expect = async |text: &str| loop {
         if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
-            if let LostReason::ConnectFailed(why) = &reason {
-                assert!(why.contains(text), "{why}");
+            if matches!(&reason, LostReason::ConnectFailed(why) if why.contains(text)) {
                 break;
             }
         }
     };
-    expect_lost("cannot be read").await;
+    expect("cannot be read (No such file").await;
     file.write(" \n");
-    // An attempt that was on its way may still find the file missing.
-    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-    while events_waiting(&node) {}
+    expect("is empty; write the token into it").await;
+    file.write(&"x".repeat(65 << 10));
+    expect("has more than 65536 bytes; is it the right file?").await;
     file.write("  first\n");
     let mut connection = gateway.accept_node().await;
     demand(&gateway, "second");
     file.write("second\n");
     connection.close(CloseCode::SERVICE_RESTART);
     connection.closed().await;
-    let mut connection = gateway.accept_node().await;
-    connection.close(CloseCode::SERVICE_RESTART);
-    file.write(&"x".repeat(65 << 10));
-    connection.closed().await;
-}
-
-fn events_waiting(_: &Running) -> bool {
-    false
+    gateway.accept_node().await;
 }
 
 #[tokio::test]
@@ -117,9 +109,12 @@ async fn a_provider_is_asked_at_each_attempt() {
             why.push(reason.to_string());
         }
     }
-    assert_eq!(why, [
-        "could not connect: the credentials provider gave no token: the vault is locked",
-        "could not connect: the credentials provider gave no token: it panicked",
-    ]);
+    assert_eq!(
+        why,
+        [
+            "could not connect: the credentials provider gave no token: the vault is locked",
+            "could not connect: the credentials provider gave no token: it panicked",
+        ]
+    );
     assert_eq!(asked.load(Ordering::SeqCst), 3);
 }

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use clawnode_tokio::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, t
 use serde_json::json;
 
 use crate::gateway::{Gateway, Said};
-use crate::handlers::{becomes, endless};
+use crate::handlers::{Endless, becomes};
 use crate::{Running, builder, soon};
 
 /// Polls at most this often; `None` when the future was dropped before its end.
@@ -32,8 +32,8 @@ async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> 
 async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
     for polls in 0..24 {
         let gateway = Gateway::bind().await;
-        let (dropped, cancelled) = (Arc::default(), Arc::default());
-        let node = endless(builder(&gateway), &dropped, &cancelled).build().unwrap();
+        let endless = Endless::default();
+        let node = endless.serve(builder(&gateway)).build().unwrap();
         let handle = node.handle();
         let serve = async {
             let mut connection = gateway.accept().await;
@@ -50,30 +50,34 @@ async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
         assert_eq!(handle.status().phase, Phase::Stopped, "after {polls} polls");
         assert!(handle.events().next().await.is_none());
         // Every handler that was started has gone.
-        becomes(&dropped, started.load(Ordering::SeqCst)).await;
+        becomes(&endless.dropped, endless.started.load(Ordering::SeqCst)).await;
     }
 }
 
 #[tokio::test]
 async fn an_update_is_sent_wholly_or_not_at_all() {
     let gateway = Gateway::bind().await;
-    let _node = Running::start(builder(&gateway).command("drop", |context: Context, _: NoArgs| async move {
-        let mut sent = 0;
-        for count in 0..300 {
-            let update = Update::new("count", to_object(&json!({ "count": count }))?);
-            if at_most(1, context.progress(update)).await.is_some() {
-                sent += 1;
-            } else {
-                tokio::task::yield_now().await;
+    let _node = Running::start(builder(&gateway).command(
+        "drop",
+        |context: Context, _: NoArgs| async move {
+            let mut sent = 0;
+            for count in 0..300 {
+                let update = Update::new("count", to_object(&json!({ "count": count }))?);
+                if at_most(1, context.progress(update)).await.is_some() {
+                    sent += 1;
+                } else {
+                    tokio::task::yield_now().await;
+                }
             }
-        }
-        Ok::<_, Failed>(json!({ "sent": sent }))
-    }));
+            Ok::<_, Failed>(json!({ "sent": sent }))
+        },
+    ));
     let mut connection = gateway.accept_node().await;
     connection.command("1", "drop", json!({}));
     let answer = connection.answer("1").await;
     assert_eq!(answer.result()["sent"], answer.progress.len());
-    let counts: Vec<u64> = answer.progress.iter().map(|data| data["count"].as_u64().unwrap()).collect();
+    let counts: Vec<u64> =
+        answer.progress.iter().map(|data| data["count"].as_u64().unwrap()).collect();
     assert!(counts.is_sorted());
 }
 
@@ -127,8 +131,8 @@ async fn dropped_custom_messages_break_nothing() {
 #[tokio::test]
 async fn cancelled_handlers_are_dropped_at_once() {
     let gateway = Gateway::bind().await;
-    let (dropped, cancelled) = (Arc::default(), Arc::default());
-    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let endless = Endless::default();
+    let node = Running::start(endless.serve(builder(&gateway)));
     let connection = gateway.accept_node().await;
     for request in 0..10 {
         connection.command(&request.to_string(), "endless", json!({}));
@@ -137,5 +141,5 @@ async fn cancelled_handlers_are_dropped_at_once() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     node.run.abort();
-    becomes(&dropped, 10).await;
+    becomes(&endless.dropped, 10).await;
 }

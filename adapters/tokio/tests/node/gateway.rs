@@ -41,10 +41,7 @@ impl Gateway {
     }
 
     /// Decides who comes in from now on.
-    pub(crate) fn guard(
-        &self,
-        guard: impl FnMut(&UpgradeRequest) -> Option<u16> + Send + 'static,
-    ) {
+    pub(crate) fn guard(&self, guard: impl FnMut(&UpgradeRequest) -> Option<u16> + Send + 'static) {
         *self.guard.lock().unwrap() = Box::new(guard);
     }
 
@@ -260,9 +257,9 @@ async fn drive(
                 other => panic!("unexpected {other:?}"),
             }
         }
-        let wait = peer.deadline().map_or(Duration::from_secs(60), |(at, _)| {
-            at.saturating_sub(start.elapsed())
-        });
+        let wait = peer
+            .deadline()
+            .map_or(Duration::from_secs(60), |(at, _)| at.saturating_sub(start.elapsed()));
         let waiting = peer.transmit();
         tokio::select! {
             written = writer.write(waiting), if !waiting.is_empty() => {

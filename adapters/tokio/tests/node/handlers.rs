@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clawnode_protocol::peer::FromNode;
-use clawnode_tokio::{Context, Failed, NoArgs};
+use clawnode_tokio::{Context, Failed, NoArgs, NodeBuilder};
 use serde_json::json;
 
 use crate::gateway::{Gateway, Said};
@@ -50,36 +50,42 @@ async fn blockers_stop_neither_heartbeats_nor_other_commands() {
     assert!(heartbeats >= 5, "{heartbeats} heartbeats");
 }
 
+/// Two commands that never end: one waits and is dropped, the other blocks and looks whether it is cancelled.
+#[derive(Clone, Default)]
+pub(crate) struct Endless {
+    pub(crate) started: Arc<AtomicUsize>,
+    pub(crate) dropped: Arc<AtomicUsize>,
+    pub(crate) cancelled: Arc<AtomicUsize>,
+}
+
+impl Endless {
+    pub(crate) fn serve(&self, builder: NodeBuilder) -> NodeBuilder {
+        let (waiting, blocking) = (self.clone(), self.clone());
+        builder
+            .command("endless", move |_, _: NoArgs| {
+                waiting.started.fetch_add(1, Ordering::SeqCst);
+                let guard = CountDrop(Arc::clone(&waiting.dropped));
+                async move {
+                    let _guard = guard;
+                    std::future::pending::<Result<serde_json::Value, Failed>>().await
+                }
+            })
+            .blocking_command("endless-blocking", move |context: Context, _: NoArgs| {
+                while !context.is_cancelled() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                blocking.cancelled.fetch_add(1, Ordering::SeqCst);
+                Err::<serde_json::Value, _>(Failed::new("cancelled"))
+            })
+    }
+}
+
 struct CountDrop(Arc<AtomicUsize>);
 
 impl Drop for CountDrop {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
-}
-
-/// A command whose future never ends and whose drop is counted, and one that blocks until it is cancelled.
-pub(crate) fn endless(
-    builder: clawnode_tokio::NodeBuilder,
-    dropped: &Arc<AtomicUsize>,
-    cancelled: &Arc<AtomicUsize>,
-) -> clawnode_tokio::NodeBuilder {
-    let (dropped, cancelled) = (Arc::clone(dropped), Arc::clone(cancelled));
-    builder
-        .command("endless", move |_, _: NoArgs| {
-            let guard = CountDrop(Arc::clone(&dropped));
-            async move {
-                let _guard = guard;
-                std::future::pending::<Result<serde_json::Value, Failed>>().await
-            }
-        })
-        .blocking_command("endless-blocking", move |context: Context, _: NoArgs| {
-            while !context.is_cancelled() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            cancelled.fetch_add(1, Ordering::SeqCst);
-            Err::<serde_json::Value, _>(Failed::new("cancelled"))
-        })
 }
 
 pub(crate) async fn becomes(counter: &AtomicUsize, expected: usize) {

@@ -52,9 +52,6 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A command that gives its arguments back.
-async fn echo(
-    _: clawnode_tokio::Context,
-    args: Value,
-) -> Result<Value, clawnode_tokio::Failed> {
+async fn echo(_: clawnode_tokio::Context, args: Value) -> Result<Value, clawnode_tokio::Failed> {
     Ok(json!({ "echo": args }))
 }

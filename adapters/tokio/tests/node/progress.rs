@@ -28,7 +28,8 @@ async fn updates_keep_their_order_and_none_follows_the_answer() {
                 tokio::spawn(async move {
                     loop {
                         tokio::task::yield_now().await;
-                        if late.progress(update(usize::MAX, "")).await == Err(ProgressError::Ended) {
+                        if late.progress(update(usize::MAX, "")).await == Err(ProgressError::Ended)
+                        {
                             break;
                         }
                         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -68,16 +69,18 @@ async fn updates_keep_their_order_and_none_follows_the_answer() {
 #[tokio::test]
 async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
     let gateway = Gateway::bind().await;
-    let node = Running::start(builder(&gateway).heartbeat_interval(std::time::Duration::from_secs(5)).command(
-        "count",
-        |context: Context, args: Count| async move {
-            let padding = "x".repeat(16 << 10);
-            for count in 0..args.to {
-                context.progress(update(count, &padding)).await?;
-            }
-            Ok::<_, ProgressError>(json!({}))
-        },
-    ));
+    let node = Running::start(
+        builder(&gateway).heartbeat_interval(std::time::Duration::from_secs(5)).command(
+            "count",
+            |context: Context, args: Count| async move {
+                let padding = "x".repeat(16 << 10);
+                for count in 0..args.to {
+                    context.progress(update(count, &padding)).await?;
+                }
+                Ok::<_, ProgressError>(json!({}))
+            },
+        ),
+    );
     let mut connection = gateway.accept_node().await;
     connection.read(false);
     connection.command("1", "count", json!({ "to": 1500 }));
@@ -92,13 +95,16 @@ async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
 #[tokio::test]
 async fn updates_must_be_objects() {
     let gateway = Gateway::bind().await;
-    let _node = Running::start(builder(&gateway).command("bad", |context: Context, _: NoArgs| async move {
-        let array = serde_json::value::to_raw_value(&[1])?;
-        let error = context.progress(Update::new("x", array)).await.unwrap_err();
-        assert_eq!(error, ProgressError::NotAnObject);
-        context.try_progress(update(1, ""))?;
-        Ok::<_, Failed>(json!({}))
-    }));
+    let _node = Running::start(builder(&gateway).command(
+        "bad",
+        |context: Context, _: NoArgs| async move {
+            let array = serde_json::value::to_raw_value(&[1])?;
+            let error = context.progress(Update::new("x", array)).await.unwrap_err();
+            assert_eq!(error, ProgressError::NotAnObject);
+            context.try_progress(update(1, ""))?;
+            Ok::<_, Failed>(json!({}))
+        },
+    ));
     let mut connection = gateway.accept_node().await;
     connection.command("1", "bad", json!({}));
     let answer = connection.answer("1").await;

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use clawnode_protocol::peer::LostReason;
@@ -8,7 +6,7 @@ use clawnode_tokio::{Context, Failed, NoArgs, StopReason};
 use serde_json::json;
 
 use crate::gateway::Gateway;
-use crate::handlers::{becomes, endless};
+use crate::handlers::{Endless, becomes};
 use crate::{Running, builder, soon};
 
 fn assert_said_goodbye(reason: &LostReason) {
@@ -19,13 +17,16 @@ fn assert_said_goodbye(reason: &LostReason) {
 #[tokio::test]
 async fn a_stop_with_grace_lets_work_end() {
     let gateway = Gateway::bind().await;
-    let node = Running::start(builder(&gateway).command("slow", |context: Context, _: NoArgs| async move {
-        while context.deadline().is_none() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Ok::<_, Failed>(json!({ "left": context.deadline().unwrap() > Instant::now() }))
-    }));
+    let node = Running::start(builder(&gateway).command(
+        "slow",
+        |context: Context, _: NoArgs| async move {
+            while context.deadline().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok::<_, Failed>(json!({ "left": context.deadline().unwrap() > Instant::now() }))
+        },
+    ));
     let mut connection = gateway.accept_node().await;
     connection.command("1", "slow", json!({}));
     connection.next().await;
@@ -38,8 +39,8 @@ async fn a_stop_with_grace_lets_work_end() {
 #[tokio::test]
 async fn a_stop_at_once_cancels_and_answers() {
     let gateway = Gateway::bind().await;
-    let (dropped, cancelled) = (Arc::default(), Arc::default());
-    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let endless = Endless::default();
+    let node = Running::start(endless.serve(builder(&gateway)));
     let mut connection = gateway.accept_node().await;
     connection.command("1", "endless", json!({}));
     connection.command("2", "endless-blocking", json!({}));
@@ -56,8 +57,8 @@ async fn a_stop_at_once_cancels_and_answers() {
     assert_said_goodbye(&connection.closed().await);
     assert_eq!(node.stopped().await, StopReason::Requested);
     assert!(started.elapsed() < Duration::from_secs(2));
-    becomes(&dropped, 1).await;
-    becomes(&cancelled, 1).await;
+    becomes(&endless.dropped, 1).await;
+    becomes(&endless.cancelled, 1).await;
 }
 
 #[tokio::test]
@@ -73,8 +74,8 @@ async fn a_stop_while_nobody_is_there_ends_soon() {
 #[tokio::test]
 async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
     let gateway = Gateway::bind().await;
-    let (dropped, cancelled): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
-    let node = Running::start(endless(builder(&gateway), &dropped, &cancelled));
+    let endless = Endless::default();
+    let node = Running::start(endless.serve(builder(&gateway)));
     let mut connection = gateway.accept_node().await;
     connection.command("1", "endless", json!({}));
     connection.command("2", "endless-blocking", json!({}));
@@ -84,7 +85,7 @@ async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
     let mut events = node.handle.events();
     node.run.abort();
     connection.closed().await;
-    becomes(&dropped, 1).await;
-    becomes(&cancelled, 1).await;
+    becomes(&endless.dropped, 1).await;
+    becomes(&endless.cancelled, 1).await;
     while soon(events.next()).await.is_some() {}
 }

@@ -88,7 +88,9 @@ async fn a_gateway_without_tls_is_named_as_such() {
     drop(tls);
     let mut events = node.handle.events();
     let mut stream = plain.accept_stream().await;
-    tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        .await
+        .unwrap();
     loop {
         if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
             assert!(reason.to_string().contains("does the gateway speak TLS"), "{reason}");
