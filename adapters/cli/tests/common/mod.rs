@@ -1,0 +1,147 @@
+//! The program as processes of their own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) const TOKEN: &str = "s3cret-t0ken";
+
+/// A running clawnode. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = clawnode(arguments)
+            .env("CLAWNODE_LOG", "debug")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let writer = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writer.lock().expect("no writer panics").push_str(&(line + "\n"));
+            }
+        });
+        Self { child, log }
+    }
+
+    /// A gateway on `listen`, and the address it really listens on.
+    pub(crate) fn gateway(listen: &str) -> (Self, String) {
+        let gateway = Self::start(&["gateway", "--listen", listen, "--auth-token", TOKEN]);
+        let line = gateway.wait_for("nodes connect to ws://");
+        let address = line.split("ws://").nth(1).and_then(|rest| rest.split(',').next());
+        (gateway, address.expect("the address is in the line").to_owned())
+    }
+
+    /// A node of the gateway at `address`, registered.
+    pub(crate) fn node(address: &str, more: &[&str]) -> Self {
+        let url = format!("ws://{address}");
+        let mut arguments =
+            vec!["connect", "--url", &url, "--auth-token", TOKEN, "--reconnect-delay", "0.2"];
+        arguments.extend(more);
+        let node = Self::start(&arguments);
+        node.wait_for("registered and ready");
+        node
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no writer panics").clone()
+    }
+
+    /// Waits for a line with `text` and returns it.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        wait_until(&format!("a log line with {text:?}"), || {
+            self.log().lines().find(|line| line.contains(text)).map(str::to_owned)
+        })
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ran");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill").args([signal, &pid]).status().expect("there is a kill").success()
+        );
+    }
+
+    /// The exit code, waiting for the end.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        wait_until("the program to end", || self.child.try_wait().expect("it was started")).code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn clawnode(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clawnode"));
+    command.args(arguments);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLAWNODE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn output(arguments: &[&str]) -> Output {
+    clawnode(arguments).stdin(Stdio::null()).output().expect("the program runs")
+}
+
+pub(crate) fn stdout_json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn example(name: &str) -> String {
+    let path: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "..", "workflows", "examples", name].iter().collect();
+    path.to_str().expect("the path is UTF-8").to_owned()
+}
+
+pub(crate) fn temporary_file(name: &str, text: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join(format!("{}-{name}", std::process::id()));
+    std::fs::File::create(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .expect("a file can be written");
+    path
+}
+
+/// One HTTP request, for what the program itself has no command for.
+pub(crate) fn http(address: &str, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("the gateway listens");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers in UTF-8");
+    answer
+}
+
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        if let Some(found) = look() {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("waited in vain for {what}");
+}

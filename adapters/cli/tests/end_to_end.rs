@@ -1,0 +1,318 @@
+//! The program as its users run it: separate processes, real sockets.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{
+    Process, TOKEN, clawnode, example, http, output, stderr, stdout_json, temporary_file,
+    wait_until,
+};
+use serde_json::{Value, json};
+
+fn examples() -> String {
+    example("")
+}
+
+fn run_on(address: &str, more: &[&str]) -> std::process::Output {
+    let url = format!("http://{address}");
+    let mut arguments = vec!["run", "--gateway", &url, "--auth-token", TOKEN];
+    arguments.extend(more);
+    output(&arguments)
+}
+
+/// A list long enough for something to happen in the middle of it.
+fn long_workflow(items: usize) -> String {
+    let values: Vec<usize> = (0..items).collect();
+    json!({
+        "nodes": [
+            {"id": "list", "type": "nodetool.constant.List", "data": {"value": values}},
+            {"id": "each", "type": "nodetool.control.ForEach"},
+            {"id": "text", "type": "nodetool.text.FormatText", "data": {"template": "item {{ item }}"}, "dynamic_properties": {"item": null}},
+            {"id": "all", "type": "nodetool.control.Collect"},
+            {"id": "out", "type": "nodetool.output.Output", "data": {"name": "all"}}
+        ],
+        "edges": [
+            {"source": "list", "sourceHandle": "output", "target": "each", "targetHandle": "input_list"},
+            {"source": "each", "sourceHandle": "output", "target": "text", "targetHandle": "item"},
+            {"source": "text", "sourceHandle": "output", "target": "all", "targetHandle": "input_item"},
+            {"source": "all", "sourceHandle": "output", "target": "out", "targetHandle": "value"}
+        ]
+    })
+    .to_string()
+}
+
+#[test]
+fn the_demo_runs_a_workflow_through_every_layer() {
+    let output = output(&["demo"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = &stdout_json(&output)["result"]["report"][0];
+    assert_eq!(*report, "alarm: True (hot True, cold False) - 31 DEGREES: OPEN THE WINDOWS.");
+    assert!(stderr(&output).contains("update   output report"));
+}
+
+#[test]
+fn workflows_run_by_id_and_inline_with_their_updates() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(
+        &address,
+        &["--node-id", "my-node", "--user-id", "user-1", "--workflows", &examples()],
+    );
+    for (by_id, inline, param, name, expected) in [
+        (
+            "threshold-report",
+            "threshold_report.json",
+            "temperature=3",
+            "report",
+            json!(["alarm: True (hot False, cold True) - 3 DEGREES: TURN THE HEATING UP."]),
+        ),
+        (
+            "batch-a-list",
+            "batch_a_list.json",
+            "unused=1",
+            "groups",
+            json!([
+                ["harbour", "market", "museum", "park"],
+                ["station", "theatre", "university", "zoo"],
+                ["airport", "depot"]
+            ]),
+        ),
+    ] {
+        for run in [
+            run_on(&address, &["--workflow-id", by_id, "--param", param]),
+            run_on(&address, &[&example(inline), "--param", param]),
+        ] {
+            assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+            let result = stdout_json(&run);
+            assert_eq!(result["result"][name], expected);
+            assert_eq!(result["job_id"].as_str().map(str::len), Some(36));
+            let updates = stderr(&run);
+            for expected in
+                ["on node my-node", "Workflow execution started", "job running", "job completed"]
+            {
+                assert!(updates.contains(expected), "{expected} is missing in {updates}");
+            }
+        }
+    }
+}
+
+#[test]
+fn workflows_of_a_folder_given_by_the_environment_run_too() {
+    let Ok(folder) = std::env::var("CLAWNODE_WORKFLOWS_DIR") else { return };
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &["--workflows", &folder]);
+    for file in std::fs::read_dir(&folder).expect("CLAWNODE_WORKFLOWS_DIR is a folder").flatten() {
+        let path = file.path();
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .expect("file names are UTF-8")
+            .to_owned();
+        for run in [
+            run_on(&address, &["--workflow-id", &stem]),
+            run_on(&address, &[path.to_str().expect("UTF-8")]),
+        ] {
+            assert_eq!(run.status.code(), Some(0), "{stem}: {}", stderr(&run));
+            let result = stdout_json(&run);
+            assert!(
+                !result["result"].as_object().expect("an object").is_empty(),
+                "{stem}: {result}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failing_workflow_ends_with_code_1_and_its_reason() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &[]);
+    let wrong = json!({
+        "nodes": [
+            {"id": "a", "type": "nodetool.text.Nonsense"},
+            {"id": "b", "type": "nodetool.text.Concat"},
+            {"id": "c", "type": "nodetool.text.Concat"}
+        ],
+        "edges": [
+            {"source": "b", "sourceHandle": "output", "target": "c", "targetHandle": "a"},
+            {"source": "c", "sourceHandle": "output", "target": "b", "targetHandle": "a"}
+        ]
+    });
+    let file = temporary_file("wrong.json", &wrong.to_string());
+    let run = run_on(&address, &[file.to_str().expect("UTF-8")]);
+    assert_eq!(run.status.code(), Some(1));
+    let reason = stderr(&run);
+    assert!(reason.contains("nodetool.text.Nonsense") && reason.contains("cycle"), "{reason}");
+
+    let run = run_on(&address, &["--workflow-id", "missing"]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(stderr(&run).contains("missing"), "{}", stderr(&run));
+}
+
+#[test]
+fn the_gateway_is_killed_in_mid_run_and_the_answer_still_arrives() {
+    let (mut gateway, address) = Process::gateway("127.0.0.1:0");
+    let node = Process::node(&address, &["--node-id", "steady"]);
+    let file = temporary_file("long.json", &long_workflow(60_000));
+    let url = format!("http://{address}");
+    let client = clawnode(&[
+        "run",
+        file.to_str().expect("UTF-8"),
+        "--gateway",
+        &url,
+        "--auth-token",
+        TOKEN,
+        "--request-id",
+        "long-1",
+        "--quiet",
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the program starts");
+    node.wait_for("request_id=\"long-1\"");
+    gateway.kill();
+    node.wait_for("not connected");
+    assert!(
+        !node.log().contains("outcome=\"completed\""),
+        "the gateway should have been killed in mid-run"
+    );
+    node.wait_for("outcome=\"completed\"");
+    let (_gateway, _) = Process::gateway(&address);
+    let client = client.wait_with_output().expect("it ends");
+    assert_eq!(client.status.code(), Some(0), "{}", stderr(&client));
+    assert_eq!(stdout_json(&client)["result"]["all"][0].as_array().map(Vec::len), Some(60_000));
+
+    let fetched =
+        output(&["result", "long-1", "--gateway", &url, "--auth-token", TOKEN, "--wait", "20"]);
+    assert_eq!(fetched.status.code(), Some(0), "{}", stderr(&fetched));
+    assert_eq!(stdout_json(&fetched)["result"]["all"][0][59_999], "item 59999");
+}
+
+#[test]
+fn refusals_stop_the_node_with_code_3_and_a_cure() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let url = format!("ws://{address}");
+    let refused =
+        output(&["connect", "--url", &url, "--auth-token", "wr0ng-t0ken", "--log", "trace"]);
+    assert_eq!(refused.status.code(), Some(3));
+    let log = stderr(&refused);
+    assert!(log.contains("HTTP 401") && log.contains("--auth-token-file"), "{log}");
+    assert!(!log.contains("wr0ng-t0ken"), "{log}");
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
+    for (arguments, hint) in [
+        (vec!["connect"], "--url"),
+        (vec!["connect", "--url", "http://x"], "ws://"),
+        (
+            vec!["connect", "--url", "ws://127.0.0.1:1", "--heartbeat-interval", "soon"],
+            "number of seconds",
+        ),
+        (
+            vec!["connect", "--url", "ws://127.0.0.1:1", "--workflows", "/nowhere/at/all"],
+            "/nowhere/at/all",
+        ),
+        (vec!["connect", "--url", "ws://127.0.0.1:1", "--auth-token-file", "/nowhere"], "/nowhere"),
+        (vec!["connect", "--url", "ws://127.0.0.1:1", "--auth-token", " "], "empty"),
+        (vec!["gateway", "--listen", "0.0.0.0:0"], "token"),
+        (vec!["run", "/nowhere.json"], "/nowhere.json"),
+        (vec!["run"], "<FILE>"),
+    ] {
+        let output = output(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(hint), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_absent_gateway_ends_a_run_with_code_4() {
+    let output = output(&["run", &example("batch_a_list.json"), "--gateway", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+}
+
+#[test]
+fn no_secret_is_ever_logged_and_log_lines_can_be_json() {
+    let (gateway, address) = Process::gateway("127.0.0.1:0");
+    let node =
+        Process::node(&address, &["--log", "trace", "--log-format", "json", "--token-in", "both"]);
+    let run = run_on(&address, &[&example("batch_a_list.json"), "--log", "trace"]);
+    assert_eq!(run.status.code(), Some(0));
+    for log in [gateway.log(), node.log(), stderr(&run)] {
+        assert!(!log.contains(TOKEN), "{log}");
+    }
+    for line in node.log().lines() {
+        let line: Value = serde_json::from_str(line).expect("every line is JSON");
+        assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn signals_stop_a_node_gracefully() {
+    let (gateway, address) = Process::gateway("127.0.0.1:0");
+    for signal in ["-TERM", "-INT"] {
+        let mut node = Process::node(&address, &["--node-id", "mortal"]);
+        node.signal(signal);
+        assert_eq!(node.exit_code(), Some(0), "{}", node.log());
+        wait_until("the gateway to hear of it", || {
+            gateway.log().lines().any(|line| line.contains("1001")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let mut node = Process::node(&address, &[]);
+    let file = temporary_file("busy.json", &long_workflow(90_000));
+    let url = format!("http://{address}");
+    let mut client =
+        clawnode(&["run", file.to_str().expect("UTF-8"), "--gateway", &url, "--auth-token", TOKEN])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+    node.wait_for("command=None");
+    node.signal("-INT");
+    node.wait_for("stopping");
+    node.signal("-INT");
+    assert_eq!(node.exit_code(), Some(130), "{}", node.log());
+    let _ = client.kill();
+    let _ = client.wait();
+}
+
+#[test]
+fn a_gateway_tells_of_its_nodes_and_its_health() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let health = http(&address, "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    let _node = Process::node(&address, &["--node-id", "listed", "--heartbeat-interval", "0.2"]);
+    let url = format!("http://{address}");
+    wait_until("a heartbeat", || {
+        let nodes = output(&["nodes", "--gateway", &url, "--auth-token", TOKEN]);
+        let list = String::from_utf8_lossy(&nodes.stdout).into_owned();
+        assert!(list.starts_with("listed\tconnected\t0 in flight"), "{list} {}", stderr(&nodes));
+        assert!(list.contains(
+            "get_node_info get_workflow list_nodes list_workflows run_workflow validate_workflow"
+        ));
+        (!list.contains("none yet")).then_some(())
+    });
+}
+
+#[test]
+fn a_message_of_ten_megabytes_passes_both_ways() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &[]);
+    let text = "x".repeat(10 << 20);
+    let graph = json!({
+        "nodes": [
+            {"id": "text", "type": "nodetool.constant.String", "data": {"value": text}},
+            {"id": "out", "type": "nodetool.output.Output", "data": {"name": "text"}}
+        ],
+        "edges": [{"source": "text", "sourceHandle": "output", "target": "out", "targetHandle": "value"}]
+    });
+    let file = temporary_file("large.json", &graph.to_string());
+    let run = run_on(&address, &[file.to_str().expect("UTF-8"), "--quiet"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert_eq!(stdout_json(&run)["result"]["text"][0].as_str().map(str::len), Some(10 << 20));
+}
