@@ -145,10 +145,16 @@
 //! It keeps everything in memory: after a restart only what nodes still deliver is known. It speaks neither TLS nor HTTP/2;
 //! a reverse proxy in front can.
 
+mod access;
+mod api;
+mod book;
 pub mod client;
 mod config;
 mod gateway;
+mod link;
+mod shared;
 mod status;
+mod upgrade;
 
 pub use config::{Config, Limits, Timing};
 pub use gateway::{Gateway, StopError};

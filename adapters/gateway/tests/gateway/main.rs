@@ -1,0 +1,8 @@
+//! The gateway over real sockets, with scripted nodes.
+
+mod events;
+mod nodes;
+mod recovery;
+mod requests;
+mod stopping;
+mod support;
