@@ -5,6 +5,11 @@
 
 mod scene;
 
+/// Compiles and runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use scene::{Answering, Scene};
 
 use serde_json::value::RawValue;

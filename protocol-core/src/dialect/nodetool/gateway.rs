@@ -63,9 +63,9 @@ impl GatewaySession for Gateway {
                         };
                         wire::send(
                             out,
-                            &wire::WorkflowRequest {
-                                kind: "workflow_request",
-                                timestamp,
+                            timestamp,
+                            "workflow_request",
+                            wire::WorkflowRequest {
                                 request_id,
                                 workflow_id,
                                 graph,
@@ -76,9 +76,9 @@ impl GatewaySession for Gateway {
                     }
                     Task::Command { name, args } => wire::send(
                         out,
-                        &wire::CommandRequest {
-                            kind: "command_request",
-                            timestamp,
+                        timestamp,
+                        "command_request",
+                        wire::CommandRequest {
                             request_id,
                             command: name,
                             args,
@@ -89,12 +89,9 @@ impl GatewaySession for Gateway {
             }
             ToNode::Acknowledge { request_id } => wire::send(
                 out,
-                &wire::Ack {
-                    kind: "ack",
-                    timestamp,
-                    request_id,
-                    message: Some(AckMessage::Answered),
-                },
+                timestamp,
+                "ack",
+                wire::Ack { request_id, message: Some(AckMessage::Answered) },
             ),
             ToNode::Error { error, request_id } => wire::send_error(out, utc, error, request_id),
             ToNode::Custom(text) => wire::send_text(out, text),

@@ -81,9 +81,9 @@ impl NodeSession for Node {
         match words {
             ToGateway::Register { workflows, commands } => wire::send(
                 out,
-                &wire::NodeRegistration {
-                    kind: "node_registration",
-                    timestamp,
+                timestamp,
+                "node_registration",
+                wire::NodeRegistration {
                     node_id,
                     capabilities: wire::Capabilities { workflow_execution: workflows, commands },
                     metadata: wire::Metadata { user_id: &self.config.user_id },
@@ -91,7 +91,9 @@ impl NodeSession for Node {
             ),
             ToGateway::Alive => wire::send(
                 out,
-                &wire::Heartbeat { kind: "heartbeat", timestamp, node_id, status: "active" },
+                timestamp,
+                "heartbeat",
+                wire::Heartbeat { node_id, status: "active" },
             ),
             ToGateway::Accept { request_id, kind, repeated } => {
                 let message = match kind {
@@ -99,16 +101,13 @@ impl NodeSession for Node {
                     TaskKind::Workflow => AckMessage::WorkflowStarted,
                     TaskKind::Command(name) => AckMessage::Command(name),
                 };
-                wire::send(
-                    out,
-                    &wire::Ack { kind: "ack", timestamp, request_id, message: Some(message) },
-                );
+                wire::send(out, timestamp, "ack", wire::Ack { request_id, message: Some(message) });
             }
             ToGateway::Progress { request_id, job_id, update } => wire::send(
                 out,
-                &wire::WorkflowUpdate {
-                    kind: "workflow_update",
-                    timestamp,
+                timestamp,
+                "workflow_update",
+                wire::WorkflowUpdate {
                     request_id,
                     job_id: Some(job_id),
                     update_type: &update.kind,
@@ -125,9 +124,9 @@ impl NodeSession for Node {
                 match kind {
                     TaskKind::Workflow => wire::send(
                         out,
-                        &wire::WorkflowResponse {
-                            kind: "workflow_response",
-                            timestamp,
+                        timestamp,
+                        "workflow_response",
+                        wire::WorkflowResponse {
                             request_id,
                             status: if done { "completed" } else { "failed" },
                             result,
@@ -137,9 +136,9 @@ impl NodeSession for Node {
                     ),
                     TaskKind::Command(_) => wire::send(
                         out,
-                        &wire::CommandResponse {
-                            kind: "command_response",
-                            timestamp,
+                        timestamp,
+                        "command_response",
+                        wire::CommandResponse {
                             request_id,
                             status: if done { "success" } else { "error" },
                             result,

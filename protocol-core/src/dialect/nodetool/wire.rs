@@ -205,9 +205,23 @@ pub(super) fn empty_object() -> Box<RawValue> {
 
 /// Sends a message, straight into the connection's buffer. A connection that is closing takes no more; what matters is kept
 /// and sent on the next one.
-pub(super) fn send(out: &mut Connection, message: &impl Serialize) {
+pub(super) fn send(
+    out: &mut Connection,
+    timestamp: Timestamp,
+    kind: &'static str,
+    fields: impl Serialize,
+) {
+    #[derive(Serialize)]
+    struct Message<F> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        timestamp: Timestamp,
+        #[serde(flatten)]
+        fields: F,
+    }
+    let message = Message { kind, timestamp, fields };
     let _ = out.send_text_with(|buffer| {
-        serde_json::to_writer(buffer, message)
+        serde_json::to_writer(buffer, &message)
             .expect("these structs have string keys and Vec takes any bytes");
     });
 }
@@ -223,14 +237,11 @@ pub(super) fn send_error(
     request_id: Option<&str>,
 ) {
     let details = request_id.map(|request_id| ErrorDetails { request_id });
-    send(out, &Error { kind: "error", timestamp, error, details });
+    send(out, timestamp, "error", Error { error, details });
 }
 
 #[derive(Serialize)]
 pub(super) struct NodeRegistration<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) node_id: &'a str,
     pub(super) capabilities: Capabilities<'a>,
     pub(super) metadata: Metadata<'a>,
@@ -249,18 +260,12 @@ pub(super) struct Metadata<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Heartbeat<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) node_id: &'a str,
     pub(super) status: &'static str,
 }
 
 #[derive(Serialize)]
 pub(super) struct Ack<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) message: Option<AckMessage<'a>>,
 }
@@ -292,9 +297,6 @@ impl Serialize for AckMessage<'_> {
 
 #[derive(Serialize)]
 pub(super) struct WorkflowRequest<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) workflow_id: Option<&'a str>,
     pub(super) graph: Option<&'a RawValue>,
@@ -304,9 +306,6 @@ pub(super) struct WorkflowRequest<'a> {
 
 #[derive(Serialize)]
 pub(super) struct WorkflowResponse<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) status: &'static str,
     pub(super) result: Option<&'a RawValue>,
@@ -316,9 +315,6 @@ pub(super) struct WorkflowResponse<'a> {
 
 #[derive(Serialize)]
 pub(super) struct WorkflowUpdate<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) job_id: Option<JobId>,
     pub(super) update_type: &'a str,
@@ -327,9 +323,6 @@ pub(super) struct WorkflowUpdate<'a> {
 
 #[derive(Serialize)]
 pub(super) struct CommandRequest<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) command: &'a str,
     pub(super) args: &'a RawValue,
@@ -340,9 +333,6 @@ pub(super) struct CommandRequest<'a> {
 
 #[derive(Serialize)]
 pub(super) struct CommandResponse<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) request_id: &'a str,
     pub(super) status: &'static str,
     pub(super) result: Option<&'a RawValue>,
@@ -351,9 +341,6 @@ pub(super) struct CommandResponse<'a> {
 
 #[derive(Serialize)]
 pub(super) struct Error<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) timestamp: Timestamp,
     pub(super) error: &'a str,
     pub(super) details: Option<ErrorDetails<'a>>,
 }
