@@ -113,8 +113,10 @@ pub(crate) struct Connection {
     messages: mpsc::UnboundedReceiver<Said>,
 }
 
+type Act = Box<dyn FnOnce(&mut Peer, Now) -> Result<(), Misuse> + Send>;
+
 enum Command {
-    Do(Box<dyn FnOnce(&mut Peer, Now) -> Result<(), Misuse> + Send>),
+    Do(Act),
     Read(bool),
 }
 

@@ -6,6 +6,7 @@ mod credentials;
 mod dropping;
 mod gateway;
 mod handlers;
+mod logs;
 mod progress;
 mod reconnecting;
 mod stopping;

@@ -1,0 +1,95 @@
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+
+use clawnode_tokio::Failed;
+use serde_json::{Value, json};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::gateway::Gateway;
+use crate::{Running, echo};
+
+/// Keeps every log line as text.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<String>>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        write!(text, "{}", event.metadata().level()).unwrap();
+        event.record(&mut Fields(&mut text));
+        text.push('\n');
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn requests_are_logged_and_secrets_are_not() {
+    let lines = Lines::default();
+    let _default = tracing::subscriber::set_default(lines.clone());
+    let gateway = Gateway::bind().await;
+    gateway.guard(|request| (request.bearer_token() != Some("secret-token")).then_some(401));
+    let url = format!("{}/?key=secret-query", gateway.url());
+    let description = clawnode_tokio::Node::builder(&url).unwrap();
+    let node = Running::start(
+        description
+            .token("secret-token")
+            .command("echo", echo)
+            .command("typed", |_, _: clawnode_tokio::NoArgs| async {
+                Ok::<Value, Failed>(json!({}))
+            })
+            .command("broken", |_, _: Value| async {
+                Err::<Value, _>(Failed::new("out of order"))
+            }),
+    );
+    let mut connection = gateway.accept_node().await;
+    for name in ["echo", "typed", "broken", "none"] {
+        connection.command(name, name, json!({ "secret-name": "secret-value" }));
+        connection.answer(name).await;
+    }
+    node.handle.send_custom(r#"{"type":"t","text":"secret-custom"}"#).await.unwrap();
+    connection.custom(r#"{"type":"t","text":"secret-custom"}"#);
+    connection.command("last", "echo", json!({}));
+    connection.answer("last").await;
+    node.handle.stop(std::time::Duration::ZERO);
+    node.stopped().await;
+
+    let text = lines.0.lock().unwrap().clone();
+    assert!(!text.contains("secret"), "{text}");
+    for line in [
+        "INFO message=connecting gateway=\"ws://",
+        "INFO message=registered and ready",
+        "INFO message=request request_id=\"echo\"",
+        "INFO message=answered request_id=\"echo\" command=\"echo\" outcome=\"completed\" duration_ms=",
+        "ERROR message=a handler failed request_id=\"broken\" command=\"broken\" error=\"out of order\"",
+        "INFO message=answered request_id=\"none\" command=\"none\" outcome=\"refused\"",
+        "INFO message=stopped",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in\n{text}");
+    }
+    assert!(!text.contains("unencrypted"), "a gateway on this machine needs no warning");
+}
