@@ -60,6 +60,7 @@
 //! | 401 | the token is missing or wrong |
 //! | 404 | no node of that `node_id` has ever connected |
 //! | 409 | the `request_id` has other content, or the named node does not serve this |
+//! | 408 | the body took longer than a minute |
 //! | 413 | the body is larger than 25 MiB, or would not fit a message to a node |
 //! | 503 | no able node is connected, or too much is in flight; `Retry-After` says when to try again |
 //!

@@ -176,6 +176,9 @@ impl Driver {
     }
 
     fn register(&mut self, registration: Registration) {
+        if self.link.replaced.is_cancelled() {
+            return;
+        }
         if let Some(problem) = problem_of(&registration) {
             warn!(address = %self.address, problem, "registration refused");
             return self.input(Input::Close(CloseCode::POLICY_VIOLATION, problem));

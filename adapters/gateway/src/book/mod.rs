@@ -159,6 +159,7 @@ impl Book {
     /// A node has news of a request, known or not.
     pub(crate) fn news(&mut self, from: &str, request_id: &str, news: News, now: Timestamp) {
         let Some(id) = self.subject(from, request_id, &news, now) else { return };
+        let sensible = |job_id: Option<String>| job_id.filter(|id| id.len() <= LONGEST_ID);
         match news {
             News::Accepted { message } => {
                 let data = json!({ "message": message }).to_string();
@@ -169,6 +170,7 @@ impl Book {
                 self.change(&id, now, status, "accepted", Data::Json(data.into()), |_| {});
             }
             News::Progress { job_id, kind, data } => {
+                let job_id = sensible(job_id);
                 let data = format!(
                     r#"{{"job_id":{},"update_type":{},"data":{data}}}"#,
                     json!(job_id),
@@ -187,7 +189,7 @@ impl Book {
             }
             News::Answered { job_id, outcome } => {
                 let known = self.requests.get(&id).and_then(|entry| entry.job_id.clone());
-                let answer = Arc::new(Answered::new(job_id.or(known), outcome));
+                let answer = Arc::new(Answered::new(sensible(job_id).or(known), outcome));
                 let (status, data) = (answer.status(), Data::Answer(answer.clone()));
                 info!(request_id, node_id = from, %status, "request answered");
                 self.change(&id, now, status, "answer", data, |entry| {
@@ -262,6 +264,11 @@ impl Book {
         news: &News,
         now: Timestamp,
     ) -> Option<Arc<str>> {
+        let connected = self.nodes.get(from).is_some_and(|node| node.link.is_some());
+        if !connected && !matches!(news, News::Answered { .. }) {
+            // The last words of a connection that is over already. Nothing would ever end what they begin.
+            return None;
+        }
         let Some((id, entry)) = self.requests.get_key_value(request_id) else {
             return self.adopt(from, request_id, news, now);
         };
@@ -406,5 +413,5 @@ impl Book {
     }
 }
 
-/// Bytes of a node's or a request's id, at most.
+/// Bytes of a node's, a request's or a job's id, at most.
 pub(crate) const LONGEST_ID: usize = 256;

@@ -1,11 +1,13 @@
 use std::fmt;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::error::ClientError;
-use super::http::{Stream, broken};
+use super::http::{Stream, broken, silent};
 use super::types::{Event, News};
 use crate::status::Status;
 
@@ -40,7 +42,7 @@ impl Events {
     /// # Errors
     ///
     /// [`ClientError::Broken`] when the stream ended before the answer, because the connection broke or the gateway
-    /// stopped: ask for the events after [`last_id`](Self::last_id) again. Others when the gateway is none.
+    /// stopped, or when nothing came for 90 s, not even a sign of life: ask for the events after [`last_id`](Self::last_id) again. Others when the gateway is none.
     pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         loop {
             if let Some(event) = self.parse()? {
@@ -53,7 +55,7 @@ impl Events {
                 return Ok(Some(event));
             }
             let Some(stream) = &mut self.stream else { return Ok(None) };
-            match stream.body.frame().await {
+            match timeout(SILENCE, stream.body.frame()).await.map_err(|_| silent())? {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
                         self.buffer.extend_from_slice(bytes);
@@ -173,6 +175,9 @@ impl fmt::Debug for Events {
         f.debug_struct("Events").field("last_id", &self.last_id).finish_non_exhaustive()
     }
 }
+
+/// Six times the period of a gateway's comments.
+const SILENCE: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
 mod tests {

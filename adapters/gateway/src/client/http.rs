@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -80,9 +81,14 @@ impl Transport {
         method: &str,
         path: &str,
         body: Option<Vec<u8>>,
+        wait: Duration,
     ) -> Result<T, ClientError> {
-        let (response, _connection) = self.call(method, path, body, &[]).await?;
-        let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+        let call = async {
+            let (response, _connection) = self.call(method, path, body, &[]).await?;
+            let body = response.into_body().collect().await.map_err(broken)?;
+            Ok(body.to_bytes())
+        };
+        let body = timeout(ANSWER.saturating_add(wait), call).await.map_err(|_| silent())??;
         serde_json::from_slice(&body).map_err(|error| ClientError::NotAGateway(error.to_string()))
     }
 
@@ -94,7 +100,8 @@ impl Transport {
     ) -> Result<Option<Stream>, ClientError> {
         let last_event_id = after.map(|id| ("last-event-id", id.to_string()));
         let headers = last_event_id.as_slice();
-        let (response, _connection) = self.call("GET", path, None, headers).await?;
+        let call = self.call("GET", path, None, headers);
+        let (response, _connection) = timeout(ANSWER, call).await.map_err(|_| silent())??;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }
@@ -145,7 +152,7 @@ impl Transport {
         let unreachable =
             |why: String| ClientError::Connect { authority: self.authority.clone(), why };
         let connect = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = tokio::time::timeout(CONNECT, connect)
+        let stream = timeout(CONNECT, connect)
             .await
             .map_err(|_| unreachable(format!("no answer within {} s", CONNECT.as_secs())))?
             .map_err(|error| unreachable(error.to_string()))?;
@@ -175,10 +182,16 @@ async fn refused(response: Response<Incoming>) -> ClientError {
     ClientError::Refused { status: status.as_u16(), error, retry_after }
 }
 
+pub(super) fn silent() -> ClientError {
+    ClientError::Broken("the gateway is silent".to_owned())
+}
+
 pub(super) fn broken(error: hyper::Error) -> ClientError {
     ClientError::Broken(error.to_string())
 }
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long an answer may take that does not wait for anything: 25 MiB over 4 Mbit/s, and back.
+const ANSWER: Duration = Duration::from_secs(120);
 /// A gateway explains itself in a sentence; whatever else answers is not worth more.
 const LARGEST_REFUSAL: usize = 64 << 10;

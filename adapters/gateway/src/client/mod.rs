@@ -33,7 +33,8 @@ pub use events::Events;
 pub use types::{Event, News, NodeInfo, RequestInfo, Submission, Submitted};
 
 /// A client of one gateway. Each call opens a connection of its own, so a client is cheap to keep and to clone, and a
-/// dropped future leaves nothing half done on this side.
+/// dropped future leaves nothing half done on this side. A call that gets no answer for two minutes longer than it was
+/// to wait fails as [`ClientError::Broken`].
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: http::Transport,
@@ -59,7 +60,7 @@ impl Client {
     /// [`ClientError::Refused`] when the gateway does not take it, others when it cannot be reached.
     pub async fn submit(&self, submission: &Submission) -> Result<Submitted, ClientError> {
         let body = submission.to_json();
-        self.transport.json("POST", "/api/requests", Some(body)).await
+        self.transport.json("POST", "/api/requests", Some(body), Duration::ZERO).await
     }
 
     /// What is known of a request, its answer included. With `wait`, the gateway keeps the call until there is an answer
@@ -77,7 +78,7 @@ impl Client {
         if let Some(wait) = wait {
             path.push_str(&format!("?wait={}", wait.as_secs_f64()));
         }
-        self.transport.json("GET", &path, None).await
+        self.transport.json("GET", &path, None, wait.unwrap_or_default()).await
     }
 
     /// The events of a request, from the first or from the one after the id `after`.
@@ -104,7 +105,8 @@ impl Client {
         struct Nodes {
             nodes: Vec<NodeInfo>,
         }
-        let Nodes { nodes } = self.transport.json("GET", "/api/nodes", None).await?;
+        let Nodes { nodes } =
+            self.transport.json("GET", "/api/nodes", None, Duration::ZERO).await?;
         Ok(nodes)
     }
 }
