@@ -168,7 +168,11 @@ impl Driver {
                 // Only now that it is kept; a node that hears nothing delivers again on its next connection.
                 self.input(Input::Acknowledge(&request_id));
             }
-            FromNode::Error { error, .. } => warn!(node_id, error, "node reports an error"),
+            FromNode::Error { error, .. } => {
+                warn!(node_id, "node reports an error");
+                // It may quote what it was sent.
+                debug!(node_id, error, "the error that the node reports");
+            }
             FromNode::Custom { kind, .. } => debug!(node_id, kind, "custom message ignored"),
             FromNode::Faulty { problem } => warn!(node_id, problem, "node sent a faulty message"),
             _ => {}
