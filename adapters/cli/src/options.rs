@@ -92,7 +92,7 @@ pub(crate) struct Connect {
         value_name = "WHERE"
     )]
     pub(crate) token_in: TokenIn,
-    /// This node's name, unique among the gateway's nodes [default: node- and a random id]
+    /// This node's name, unique among the gateway's nodes (default: node- and a random id)
     #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
     pub(crate) node_id: Option<String>,
     /// The user that this node works for, and that requests without a user mean
@@ -179,10 +179,10 @@ pub(crate) struct Run {
     /// A value for the workflow's input NAME: JSON, or else text; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub(crate) params: Vec<(String, Value)>,
-    /// The node that is to run it [default: any that can]
+    /// The node that is to run it (default: any that can)
     #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
     pub(crate) node_id: Option<String>,
-    /// On whose behalf [default: the node's own user]
+    /// On whose behalf (default: the node's own user)
     #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID")]
     pub(crate) user_id: Option<String>,
     /// A name for the request; the same again fetches the same run instead of starting another

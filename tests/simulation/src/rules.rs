@@ -16,6 +16,8 @@ pub enum Rule {
     AcknowledgedFirst,
     /// Updates come in order, and none after the answer.
     UpdatesInOrder,
+    /// What a node takes as arrived has arrived.
+    SettledMeansArrived,
     /// No handler runs twice for one request, none before its admission, and never more at once than allowed.
     OneRun,
     /// Heartbeats come one interval apart, and do come.

@@ -137,9 +137,7 @@ async fn cancelled_handlers_are_dropped_at_once() {
     for request in 0..10 {
         connection.command(&request.to_string(), "endless", json!({}));
     }
-    while node.handle.status().tally.running < 10 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    becomes(&endless.started, 10).await;
     node.run.abort();
     becomes(&endless.dropped, 10).await;
 }

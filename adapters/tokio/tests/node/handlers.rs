@@ -71,6 +71,7 @@ impl Endless {
                 }
             })
             .blocking_command("endless-blocking", move |context: Context, _: NoArgs| {
+                blocking.started.fetch_add(1, Ordering::SeqCst);
                 while !context.is_cancelled() {
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -62,7 +62,8 @@ async fn a_closed_connection_is_made_again() {
 #[tokio::test]
 async fn two_writers_do_not_stop_each_other() {
     let gateway = Gateway::bind().await;
-    let _node = Running::start(builder(&gateway).command("echo", echo));
+    let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
+    let _node = Running::start(patient.command("echo", echo));
     let mut connection = gateway.accept_node().await;
     let text = "x".repeat(6 << 20);
     for index in 0..4 {

@@ -44,9 +44,7 @@ async fn a_stop_at_once_cancels_and_answers() {
     let mut connection = gateway.accept_node().await;
     connection.command("1", "endless", json!({}));
     connection.command("2", "endless-blocking", json!({}));
-    while node.handle.status().tally.running < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    becomes(&endless.started, 2).await;
     let started = Instant::now();
     node.handle.stop(Duration::from_secs(60));
     node.handle.stop(Duration::ZERO);
@@ -79,9 +77,7 @@ async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
     let mut connection = gateway.accept_node().await;
     connection.command("1", "endless", json!({}));
     connection.command("2", "endless-blocking", json!({}));
-    while node.handle.status().tally.running < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    becomes(&endless.started, 2).await;
     let mut events = node.handle.events();
     node.run.abort();
     connection.closed().await;

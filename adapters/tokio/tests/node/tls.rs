@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use clawnode_tokio::{Event, LostReason, NodeBuilder, NodeEvent};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -37,7 +38,8 @@ async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
 #[tokio::test]
 async fn a_private_authority_is_trusted_when_its_file_is_given() {
     let (gateway, file) = gateway("127.0.0.1", "good-ca").await;
-    let node = Running::start(builder(&gateway).tls_ca(&file.0).command("echo", echo));
+    let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
+    let node = Running::start(patient.tls_ca(&file.0).command("echo", echo));
     let mut connection = gateway.accept_node().await;
     let text = "z".repeat(3 << 20);
     for request in ["1", "2"] {
@@ -47,7 +49,7 @@ async fn a_private_authority_is_trusted_when_its_file_is_given() {
         let result = connection.answer(request).await.result();
         assert_eq!(result["echo"]["text"].as_str().map(str::len), Some(3 << 20));
     }
-    node.handle.stop(std::time::Duration::ZERO);
+    node.handle.stop(Duration::ZERO);
     connection.closed().await;
     node.stopped().await;
 }
