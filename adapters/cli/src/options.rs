@@ -61,10 +61,17 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
     /// What to log to stderr: error, warn, info, debug, trace, or by module as in `info,clawnode_runtime=debug`
-    #[arg(long, global = true, env = "CLAWNODE_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, display_order = 100, env = "CLAWNODE_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, env = "CLAWNODE_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        display_order = 101,
+        env = "CLAWNODE_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -78,7 +85,7 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
-    /// The gateway: ws://HOST[:PORT][/PATH][?QUERY] or wss://...
+    /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7
     #[arg(long, env = "CLAWNODE_URL", value_name = "URL")]
     pub(crate) url: String,
     #[command(flatten)]
