@@ -178,7 +178,10 @@ async fn read_body(shared: &Shared, request: Request) -> Result<Bytes, ApiError>
     };
     match timeout(shared.config.timing.body, collect).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body.into_inner(), limit).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
         Err(_) => Err(ApiError::new(
             StatusCode::REQUEST_TIMEOUT,
