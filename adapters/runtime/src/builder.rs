@@ -22,8 +22,8 @@ use crate::runtime::Runtime;
 use crate::tls::Tls;
 use crate::url::{GatewayUrl, InvalidUrl};
 
-/// Describes a [`Node`] before it runs. Begins with [`NodeBuilder::new`], or [`Node::builder`] where the runtime needs no
-/// description of its own, and ends with [`build`](Self::build), which reports the first mistake.
+/// Describes a [`Node`] before it runs. Begins with [`NodeBuilder::new`], or [`Node::builder`] where the runtime needs
+/// no description of its own, and ends with [`build`](Self::build), which reports the first mistake.
 #[must_use]
 pub struct NodeBuilder<R: Runtime> {
     runtime: R,
@@ -73,8 +73,8 @@ pub enum BuildError {
 }
 
 impl<R: Runtime> NodeBuilder<R> {
-    /// A node of the gateway at `url`: `ws://` (port 80 unless given) or `wss://` (TLS, port 443), host, and optionally a
-    /// path and query, which are sent as they are.
+    /// A node of the gateway at `url`: `ws://` (port 80 unless given) or `wss://` (TLS, port 443), host, and optionally
+    /// a path and query, which are sent as they are.
     ///
     /// # Errors
     ///
@@ -102,7 +102,8 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
-    /// On whose behalf requests run that name no user, or user `1`, which stands for "whoever the node belongs to". Default `1`.
+    /// On whose behalf requests run that name no user, or user `1`, which stands for "whoever the node belongs to".
+    /// Default `1`.
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.identity.user_id = user_id.into();
         self
@@ -122,13 +123,14 @@ impl<R: Runtime> NodeBuilder<R> {
     }
 
     /// A file that holds the token, at most 64 KiB, read again at each attempt to connect, so that it can change. Space
-    /// around the token is ignored. While the file cannot be read, attempts fail and are repeated, with a word in the log.
+    /// around the token is ignored. While the file cannot be read, attempts fail and are repeated, with a word in the
+    /// log.
     pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
         self.with_credentials(Credentials::File(path.into()))
     }
 
-    /// Asks for the token at each attempt to connect. An error fails the attempt, and is logged: it must not tell the token.
-    /// The whole attempt has [`Timing::connect`].
+    /// Asks for the token at each attempt to connect. An error fails the attempt, and is logged: it must not tell the
+    /// token. The whole attempt has [`Timing::connect`].
     pub fn credentials<S, E, F, Fut>(self, provider: F) -> Self
     where
         S: Into<Secret>,
@@ -145,8 +147,8 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
-    /// A PEM file of certificate authorities to trust in place of the system's, for a gateway with a certificate of its own
-    /// making. The gateway's certificate is verified in any case.
+    /// A PEM file of certificate authorities to trust in place of the system's, for a gateway with a certificate of its
+    /// own making. The gateway's certificate is verified in any case.
     pub fn tls_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls_ca = Some(path.into());
         self
@@ -188,15 +190,15 @@ impl<R: Runtime> NodeBuilder<R> {
 
     /// Serves a command with an async handler.
     ///
-    /// The arguments are read into `A`, a type that is deserialised from a JSON object; arguments that are missing, wrong or
-    /// unknown to it become a failed answer that names them. (`user_id` is never unknown: it says on whose behalf the command
-    /// runs. So leave out `deny_unknown_fields`, which would refuse it.)
+    /// The arguments are read into `A`, a type that is deserialised from a JSON object; arguments that are missing,
+    /// wrong or unknown to it become a failed answer that names them. (`user_id` is never unknown: it says on whose
+    /// behalf the command runs. So leave out `deny_unknown_fields`, which would refuse it.)
     ///
-    /// The result must serialise to a JSON object, without NaN and infinity; another becomes a failed answer that says so.
-    /// An error becomes a failed answer with its causes, see [`Failed`]; a panic one with the panic's text.
+    /// The result must serialise to a JSON object, without NaN and infinity; another becomes a failed answer that says
+    /// so. An error becomes a failed answer with its causes, see [`Failed`]; a panic one with the panic's text.
     ///
-    /// The future runs as a task of its own and is dropped when the work is cancelled. It must not block: for that there is
-    /// [`blocking_command`](Self::blocking_command).
+    /// The future runs as a task of its own and is dropped when the work is cancelled. It must not block: for that
+    /// there is [`blocking_command`](Self::blocking_command).
     pub fn command<A, T, E, F, Fut>(self, name: impl Into<String>, handler: F) -> Self
     where
         A: DeserializeOwned + Send + 'static,
@@ -208,9 +210,9 @@ impl<R: Runtime> NodeBuilder<R> {
         self.serve(name.into(), Handler::command(handler))
     }
 
-    /// Serves a command with a handler that blocks or computes for long. It runs on a thread of its own and should look at
-    /// [`Context::is_cancelled`] from time to time, since a thread cannot be stopped from outside. The rest is as with
-    /// [`command`](Self::command).
+    /// Serves a command with a handler that blocks or computes for long. It runs on a thread of its own and should look
+    /// at [`Context::is_cancelled`] from time to time, since a thread cannot be stopped from outside. The rest is as
+    /// with [`command`](Self::command).
     pub fn blocking_command<A, T, E, F>(self, name: impl Into<String>, handler: F) -> Self
     where
         A: DeserializeOwned,

@@ -101,9 +101,10 @@ impl Context {
         let _ = self.0.ended.recv().await;
     }
 
-    /// Sends news to the gateway, waiting while too much waits already: while connected, a handler cannot be faster than
-    /// the gateway reads. Without a connection the newest updates are kept, within
-    /// [`Limits::updates`](crate::Limits::updates), and sent later. Updates of one handler keep their order, and none follows the answer.
+    /// Sends news to the gateway, waiting while too much waits already: while connected, a handler cannot be faster
+    /// than the gateway reads. Without a connection the newest updates are kept, within
+    /// [`Limits::updates`](crate::Limits::updates), and sent later. Updates of one handler keep their order, and none
+    /// follows the answer.
     ///
     /// Cancel safe: a dropped future has either sent the whole update or nothing.
     ///

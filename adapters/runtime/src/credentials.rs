@@ -41,7 +41,8 @@ impl Credentials {
         matches!(self, Self::None)
     }
 
-    /// Fetches the credential for one attempt. An error says what is wrong and how to cure it, and never holds the credential.
+    /// Fetches the credential for one attempt. An error says what is wrong and how to cure it, and never holds the
+    /// credential.
     pub(crate) fn fetch<R: Runtime>(
         &self,
         runtime: &R,

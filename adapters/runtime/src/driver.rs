@@ -112,7 +112,8 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    /// Goes on until there is nothing to do, or for a number of steps, so that others on the same thread have their turn.
+    /// Goes on until there is nothing to do, or for a number of steps, so that others on the same thread have their
+    /// turn.
     pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<StopReason> {
         for _ in 0..STEPS {
             let busy = self.step(cx);
@@ -130,8 +131,8 @@ impl<R: Runtime> Driver<R> {
         Poll::Pending
     }
 
-    /// One round, a little of everything in a fixed order: time, the application, writing, handlers, connecting, reading.
-    /// False when nothing was to be done.
+    /// One round, a little of everything in a fixed order: time, the application, writing, handlers, connecting,
+    /// reading. False when nothing was to be done.
     fn step(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let timed = self.pass_time();
         let told = self.obey(cx);

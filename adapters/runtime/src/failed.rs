@@ -8,8 +8,8 @@ use crate::json::to_object;
 
 /// Why a handler failed, as the gateway will read it, and the part of the result there is all the same.
 ///
-/// Every error type turns into one, so handlers use `?` and return whatever error they like: its causes are appended, each
-/// after a colon. For an error that has a partial result, or is only a sentence, make one by hand:
+/// Every error type turns into one, so handlers use `?` and return whatever error they like: its causes are appended,
+/// each after a colon. For an error that has a partial result, or is only a sentence, make one by hand:
 ///
 /// ```
 /// use clawnode_runtime::Failed;
@@ -44,8 +44,8 @@ impl Failed {
         Self::new(message)
     }
 
-    /// Adds the part of the result that exists: something that serialises to a JSON object. If it does not, the message says
-    /// so and nothing is added.
+    /// Adds the part of the result that exists: something that serialises to a JSON object. If it does not, the message
+    /// says so and nothing is added.
     #[must_use]
     pub fn with_partial<T: Serialize + ?Sized>(mut self, partial: &T) -> Self {
         match to_object(partial) {

@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::events::{Events, Queue};
 use crate::shared::Shared;
 
-/// Speaks to a running [`Node`](crate::Node) from anywhere. Clones speak to the same one; dropping them changes nothing.
+/// Speaks to a running [`Node`](crate::Node) from anywhere. Clones speak to the same one; dropping them changes
+/// nothing.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) node_id: Arc<str>,
@@ -51,8 +52,9 @@ pub enum SendError {
 }
 
 impl Handle {
-    /// Tells the node to stop: it takes no new work, gives running work this long, then cancels it, answers it as failed,
-    /// closes the connection and flushes. With no time at all it does so at once. [`Node::run`](crate::Node::run) resolves when that is done.
+    /// Tells the node to stop: it takes no new work, gives running work this long, then cancels it, answers it as
+    /// failed, closes the connection and flushes. With no time at all it does so at once.
+    /// [`Node::run`](crate::Node::run) resolves when that is done.
     ///
     /// Told again, it may shorten the time. Before the run, it makes the run end at once.
     pub fn stop(&self, grace: Duration) {

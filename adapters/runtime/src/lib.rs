@@ -1,8 +1,9 @@
 //! The driver loop, TLS and command handlers of a clawnode node, for any async runtime.
 //!
-//! The protocol is in `clawnode-protocol`, which does no IO. This crate is everything between it and the world that does not
-//! depend on a runtime: it connects, speaks TLS, moves bytes, keeps time, and runs the application's handlers. What it needs
-//! of a runtime is the [`Runtime`] trait, which `clawnode-tokio` implements; most users want that crate, which re-exports this one.
+//! The protocol is in `clawnode-protocol`, which does no IO. This crate is everything between it and the world that
+//! does not depend on a runtime: it connects, speaks TLS, moves bytes, keeps time, and runs the application's handlers.
+//! What it needs of a runtime is the [`Runtime`] trait, which `clawnode-tokio` implements; most users want that crate,
+//! which re-exports this one.
 //!
 //! - [`NodeBuilder`] describes a node: the gateway, who it is, the commands it serves.
 //! - [`Node::run`] runs it until it stops for good. Lost connections are made again.
@@ -11,8 +12,9 @@
 //!
 //! # Logs
 //!
-//! Through `tracing`: connections and requests at info, messages and decisions at debug, lost connections at warn, failures of
-//! handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as the handler made it.
+//! Through `tracing`: connections and requests at info, messages and decisions at debug, lost connections at warn,
+//! failures of handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as
+//! the handler made it.
 
 mod builder;
 mod context;

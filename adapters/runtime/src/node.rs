@@ -78,8 +78,8 @@ impl<R: Runtime> Node<R> {
         &self.node_id
     }
 
-    /// Connects, serves, and connects again whenever the connection is lost, until [`Handle::stop`] or until the gateway
-    /// refuses for good; that is the result.
+    /// Connects, serves, and connects again whenever the connection is lost, until [`Handle::stop`] or until the
+    /// gateway refuses for good; that is the result.
     ///
     /// Cancel safe in so far as nothing is left behind: dropping the future closes the connection without ceremony and
     /// cancels all handlers. What they would have answered is lost; [`Handle::stop`] is the polite way.

@@ -65,7 +65,8 @@ pub fn wall_clock() -> Timestamp {
 
 /// A byte stream that reads and writes independently of each other.
 ///
-/// The methods follow the usual rules of polling: [`Poll::Pending`] means that `cx` is woken when it is worth another try.
+/// The methods follow the usual rules of polling: [`Poll::Pending`] means that `cx` is woken when it is worth another
+/// try.
 pub trait ByteStream: Send + Unpin + 'static {
     /// Reads into `buffer` and says how many bytes; zero is the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;

@@ -24,8 +24,8 @@
 //! ```
 //!
 //! A node takes part in the tokio runtime it is run in, which needs time and IO enabled; one thread is enough. Blocking
-//! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits for it,
-//! unless it is shut down with `shutdown_background` or `shutdown_timeout`.
+//! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits
+//! for it, unless it is shut down with `shutdown_background` or `shutdown_timeout`.
 
 mod connect;
 

@@ -83,12 +83,12 @@ async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
     );
     let mut connection = gateway.accept_node().await;
     connection.read(false);
-    connection.command("1", "count", json!({ "to": 1500 }));
+    connection.command("1", "count", json!({ "to": 1000 }));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(node.handle.status().tally.running, 1, "the handler waits");
     connection.read(true);
     let answer = connection.answer("1").await;
-    assert_eq!(counts(&answer.progress), (0..1500).collect::<Vec<u64>>());
+    assert_eq!(counts(&answer.progress), (0..1000).collect::<Vec<u64>>());
     assert_eq!(node.handle.status().tally.updates_dropped, 0);
 }
 

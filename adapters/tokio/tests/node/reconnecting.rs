@@ -65,20 +65,21 @@ async fn two_writers_do_not_stop_each_other() {
     let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
     let _node = Running::start(patient.command("echo", echo));
     let mut connection = gateway.accept_node().await;
-    let text = "x".repeat(6 << 20);
+    let text = "x".repeat(3 << 20);
     for index in 0..4 {
         connection.command(&index.to_string(), "echo", json!({ "text": text }));
     }
     for index in 0..4 {
         let result = connection.answer(&index.to_string()).await.result();
-        assert_eq!(result["echo"]["text"].as_str().map(str::len), Some(6 << 20));
+        assert_eq!(result["echo"]["text"].as_str().map(str::len), Some(3 << 20));
     }
 }
 
 #[tokio::test]
 async fn a_slow_reader_gets_a_large_answer() {
     let gateway = Gateway::bind().await;
-    let _node = Running::start(builder(&gateway).command("large", |_: Context, _: NoArgs| async {
+    let patient = builder(&gateway).heartbeat_interval(Duration::from_millis(400));
+    let _node = Running::start(patient.command("large", |_: Context, _: NoArgs| async {
         Ok::<_, Failed>(json!({ "text": "y".repeat(10 << 20) }))
     }));
     let mut connection = gateway.accept_node().await;
