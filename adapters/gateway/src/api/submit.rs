@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use clawnode_protocol::peer;
 use clawnode_protocol::{Task, WorkflowSource, websocket};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::EXPECT;
@@ -160,7 +159,7 @@ async fn read_body(shared: &Shared, request: Request) -> Result<Bytes, ApiError>
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     };
     let expects = request.headers().contains_key(EXPECT);
-    let body = request.into_body();
+    let mut body = request.into_body();
     if body.size_hint().lower() > limit as u64 {
         // Someone who waits for leave to send hears this instead.
         if !expects {
@@ -168,18 +167,20 @@ async fn read_body(shared: &Shared, request: Request) -> Result<Bytes, ApiError>
         }
         return Err(too_large());
     }
-    let mut body = Limited::new(body, limit);
     let collect = async {
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             bytes.extend_from_slice(frame?.data_ref().map_or(&[][..], |data| data));
+            if bytes.len() > limit {
+                return Ok(None);
+            }
         }
-        Ok::<_, Box<dyn Error + Send + Sync>>(Bytes::from(bytes))
+        Ok::<_, axum::Error>(Some(Bytes::from(bytes)))
     };
     match timeout(shared.config.timing.body, collect).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            discard(body.into_inner(), limit).await;
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            discard(body, limit).await;
             Err(too_large())
         }
         Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),

@@ -233,6 +233,12 @@ async fn a_large_body_is_refused_clearly() {
     assert_eq!(reply.status, 413);
     assert!(reply.error().contains("does not fit a message"), "{reply:?}");
 
+    let chunked =
+        [("Authorization", format!("Bearer {TOKEN}")), ("Transfer-Encoding", "chunked".to_owned())];
+    let body = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    let reply = call(world.address, "POST", "/api/requests", &chunked, body.as_bytes()).await;
+    assert_eq!(reply.status, 413, "of unknown size, until it was too large");
+
     let expecting = [
         ("Authorization", format!("Bearer {TOKEN}")),
         ("Expect", "100-continue".to_owned()),

@@ -126,7 +126,8 @@ pub(crate) async fn call(
     if !headers.iter().any(|(name, _)| *name == "Upgrade") {
         head.push_str("Connection: close\r\n");
     }
-    if !body.is_empty() {
+    let chunked = headers.iter().any(|(name, _)| *name == "Transfer-Encoding");
+    if !body.is_empty() && !chunked {
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     for (name, value) in headers {
