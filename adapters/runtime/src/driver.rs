@@ -134,7 +134,7 @@ impl<R: Runtime> Driver<R> {
     /// One round, a little of everything in a fixed order: time, the application, writing, handlers, connecting,
     /// reading. False when nothing was to be done.
     fn step(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        let timed = self.pass_time();
+        let timed = self.pass_time(cx);
         let told = self.obey(cx);
         let wrote = self.write(cx);
         let heard = self.hear_handlers(cx);
@@ -145,12 +145,21 @@ impl<R: Runtime> Driver<R> {
 
     // Time.
 
-    fn pass_time(&mut self) -> bool {
-        let due = self.core.deadline().is_some_and(|(at, _)| self.runtime.now().monotonic >= at);
+    fn pass_time(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let due = self.is_due();
         if due {
-            self.feed(Input::Timeout);
+            // After a pause of the whole process the deadline and the sign of life it waits for are there at once: the
+            // gateway is not to blame for what was not read in time. One read, so that no flood keeps a deadline off.
+            self.read(cx);
+            if self.is_due() {
+                self.feed(Input::Timeout);
+            }
         }
         due
+    }
+
+    fn is_due(&self) -> bool {
+        self.core.deadline().is_some_and(|(at, _)| self.runtime.now().monotonic >= at)
     }
 
     /// Arms the timer for the core's deadline, unless it is armed for it already. False when it is time to look again.

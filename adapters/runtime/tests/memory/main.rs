@@ -89,6 +89,24 @@ fn idling_costs_one_timer_for_each_deadline() {
     }
 }
 
+/// A process that was stopped, or a thread that was busy, must not take its own absence for the gateway's.
+#[test]
+fn a_driver_that_was_held_up_reads_before_it_judges() {
+    let memory = Memory::new(4096);
+    let mut gateway = Gateway::new(&memory);
+    let (handle, mut run) = node(&memory);
+    settle(&memory, &mut gateway, &mut run);
+    for _ in 0..2 {
+        memory.world.advance(Duration::from_secs(30));
+        assert!(poll(&mut run, Waker::noop()).is_pending());
+    }
+    // The gateway answers the ping at last, and nobody looks until the next heartbeat is due.
+    gateway.turn();
+    memory.world.advance(Duration::from_secs(30));
+    assert!(settle(&memory, &mut gateway, &mut run).is_none());
+    assert_eq!(handle.status().phase, Phase::Ready);
+}
+
 #[test]
 fn a_flood_does_not_keep_the_driver_from_yielding() {
     let memory = Memory::new(8 << 20);
