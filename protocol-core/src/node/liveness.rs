@@ -1,5 +1,7 @@
 //! Heartbeats, and the pings that prove what arrived.
 
+use std::time::Duration;
+
 use super::life::Ending;
 use super::{Deadline, LostReason, Node};
 use crate::dialect::ToGateway;
@@ -29,10 +31,12 @@ impl Node {
             }
             ping.sent_by_beat = sent;
             ping.beats += 1;
-            // A gateway that talks but never sends a pong: two intervals of life have to do as proof.
-            if link.heard && ping.beats >= 2 && ping.written_at <= sent {
+            // A gateway that talks but never sends a pong: life for as long as no stall lasts has to do as proof.
+            let asked_for = self.config.timing.beat().saturating_mul(ping.beats);
+            let proven = ping.beats >= 2 && asked_for >= LONGEST_STALL;
+            if link.heard && proven && ping.written_at <= sent && !self.ponged {
                 let number = ping.number;
-                self.pong(Some(number));
+                self.confirm(Some(number));
             }
         }
         let Some(link) = &mut self.link else { return };
@@ -67,9 +71,17 @@ impl Node {
     }
 
     pub(super) fn pong(&mut self, number: Option<u64>) {
+        self.ponged = true;
+        self.confirm(number);
+    }
+
+    fn confirm(&mut self, number: Option<u64>) {
         let Some(link) = &mut self.link else { return };
         if let Some(ping) = link.awaited.take_if(|ping| Some(ping.number) == number) {
             self.ledger.confirm_through(self.now, ping.answers, &mut self.actions);
         }
     }
 }
+
+/// How long the way to a gateway may stall while the way from it does not.
+const LONGEST_STALL: Duration = Duration::from_secs(60);

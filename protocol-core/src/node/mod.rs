@@ -55,6 +55,8 @@ pub struct Node {
     actions: VecDeque<Action>,
     stopping: Stopping,
     ever_ready: bool,
+    /// Whether a gateway ever sent a pong: then nothing less proves that an answer arrived.
+    ponged: bool,
     fault_replies: FaultReplies,
 }
 
@@ -123,6 +125,7 @@ impl Node {
             actions: VecDeque::new(),
             stopping: Stopping::No,
             ever_ready: false,
+            ponged: false,
             fault_replies: FaultReplies::new(config.limits.fault_replies),
             config,
         }

@@ -1,1 +1,148 @@
+use std::time::Duration;
 
+use serde_json::value::RawValue;
+
+use super::{Action, Config, Endpoint, Input, Node};
+use crate::dialect::nodetool;
+use crate::time::{Now, Timestamp};
+use crate::websocket::{self, Connection, Event};
+use crate::work::Outcome;
+
+/// A node and the end of a connection that reads at once, later, or reads without ever sending a pong.
+struct Pair {
+    node: Node,
+    gateway: Connection,
+    now: Duration,
+    settled: usize,
+    answers: usize,
+    /// What the node has written and the network still holds back.
+    under_way: Vec<u8>,
+}
+
+impl Pair {
+    fn ready(heartbeat: Duration) -> Self {
+        let mut config =
+            Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
+        config.timing.heartbeat_interval = heartbeat;
+        let mut pair = Self {
+            node: Node::new(config, [7; 32]),
+            gateway: Connection::server(websocket::Limits::default()),
+            now: Duration::ZERO,
+            settled: 0,
+            answers: 0,
+            under_way: Vec::new(),
+        };
+        pair.input(Input::Start);
+        pair.network_delivers();
+        pair
+    }
+
+    fn clock(&self) -> Now {
+        Now::new(self.now, Timestamp::default())
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.node.handle(self.clock(), input).unwrap();
+        let clock = self.clock();
+        loop {
+            while let Some(action) = self.node.poll_action() {
+                let answer = match action {
+                    Action::Authenticate => Input::Credential(None),
+                    Action::Connect => Input::Connected,
+                    Action::Admit(work) => Input::Admitted(work.id),
+                    Action::Start(work) => {
+                        let result = RawValue::from_string("{}".to_owned()).unwrap();
+                        Input::Answer(work.id, Outcome::Completed(result))
+                    }
+                    Action::Record(answer) => Input::Recorded(answer.work),
+                    Action::Settled(_) => {
+                        self.settled += 1;
+                        continue;
+                    }
+                    _ => continue,
+                };
+                self.node.handle(clock, answer).unwrap();
+            }
+            let bytes = self.node.transmit();
+            if bytes.is_empty() {
+                return;
+            }
+            self.under_way.extend_from_slice(bytes);
+            let count = bytes.len();
+            self.node.handle(clock, Input::Sent(count)).unwrap();
+        }
+    }
+
+    /// The gateway reads what was held back.
+    fn network_delivers(&mut self) {
+        while !self.under_way.is_empty() {
+            self.gateway.receive(&std::mem::take(&mut self.under_way));
+            let mut asked = false;
+            while let Some(event) = self.gateway.poll() {
+                match event {
+                    Event::Request(_) => asked = true,
+                    Event::Text(text) if text.contains("command_response") => self.answers += 1,
+                    _ => {}
+                }
+                if std::mem::take(&mut asked) {
+                    self.gateway.accept().unwrap();
+                }
+            }
+            self.gateway_transmits();
+        }
+    }
+
+    fn gateway_says(&mut self, text: &str) {
+        self.gateway.send_text(text).unwrap();
+        self.gateway_transmits();
+    }
+
+    fn gateway_transmits(&mut self) {
+        let bytes = self.gateway.transmit().to_vec();
+        self.gateway.sent(bytes.len()).unwrap();
+        self.input(Input::Received(&bytes));
+    }
+
+    /// Time passes; the gateway says something each second, and reads nothing.
+    fn talk_without_reading(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            while self.node.deadline().is_some_and(|(due, _)| due <= self.now) {
+                self.input(Input::Timeout);
+            }
+            self.gateway_says(r#"{"type":"weather"}"#);
+        }
+    }
+}
+
+const COMMAND: &str = r#"{"type":"command_request","request_id":"c1","command":"echo","args":{}}"#;
+
+#[test]
+fn life_is_no_proof_from_a_gateway_that_sends_pongs() {
+    let mut pair = Pair::ready(Duration::from_secs(30));
+    pair.now += Duration::from_secs(30);
+    pair.input(Input::Timeout);
+    pair.network_delivers();
+    pair.gateway_says(COMMAND);
+    // The way to the gateway stalls for ten minutes, and then breaks. The way from it does not.
+    pair.talk_without_reading(600);
+    assert_eq!(pair.settled, 0, "the answer has not arrived, so it must be kept");
+    pair.network_delivers();
+    assert_eq!((pair.answers, pair.settled), (1, 1));
+}
+
+#[test]
+fn a_short_interval_does_not_make_life_a_proof_within_the_time_of_a_stall() {
+    let mut pair = Pair::ready(Duration::from_millis(500));
+    pair.gateway_says(COMMAND);
+    pair.talk_without_reading(50);
+    assert_eq!(pair.settled, 0);
+}
+
+#[test]
+fn life_is_the_proof_from_a_gateway_that_never_sends_a_pong() {
+    let mut pair = Pair::ready(Duration::from_secs(30));
+    pair.gateway_says(COMMAND);
+    pair.talk_without_reading(120);
+    assert_eq!(pair.settled, 1);
+}
