@@ -113,7 +113,7 @@ impl Pipe {
 
     /// Writes as much of `bytes` as there is room for, and says how much that was.
     pub fn write(&mut self, now: Duration, bytes: &[u8], random: &mut Random) -> usize {
-        let length = bytes.len().min(self.conditions.window.saturating_sub(self.under_way()));
+        let length = bytes.len().min(self.room());
         if length == 0 || self.end.is_some() {
             return 0;
         }
@@ -132,8 +132,7 @@ impl Pipe {
             Duration::ZERO => Duration::ZERO,
             most => random.time(Duration::ZERO, most),
         };
-        let arrives =
-            (self.busy_until + self.conditions.latency + jitter).max(self.last_arrival);
+        let arrives = (self.busy_until + self.conditions.latency + jitter).max(self.last_arrival);
         self.last_arrival = arrives;
         self.segments.push_back(Segment { departed: now, arrives, length });
         length
@@ -209,6 +208,11 @@ impl Pipe {
         let from = self.start;
         self.start += taken;
         Found::Bytes(&self.bytes[from..self.start])
+    }
+
+    /// How many bytes can be written now.
+    pub fn room(&self) -> usize {
+        self.conditions.window.saturating_sub(self.under_way())
     }
 
     /// When the byte read last was written.

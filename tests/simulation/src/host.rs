@@ -1,0 +1,296 @@
+//! One node, its application and its clocks, and what is known of its past.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clawnode_protocol::node::{Action, Config, Deadline, Endpoint, Event, LostReason, Phase};
+use clawnode_protocol::websocket::{Closed, RetryAfter};
+use clawnode_protocol::{Node, Now, Timestamp, Work, WorkId};
+
+use crate::handlers::Handlers;
+use crate::mix::Faults;
+use crate::random::Random;
+use crate::rules::Rule;
+use crate::ticket::Breach;
+use crate::world::LinkId;
+
+/// A node in its place.
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) handlers: Box<dyn Handlers>,
+    pub(crate) random: Random,
+    pub(crate) token: String,
+    /// How far its clocks are ahead of the world's.
+    pub(crate) ahead: Duration,
+    pub(crate) utc_ahead: i64,
+    pub(crate) link: Option<LinkId>,
+    pub(crate) attempt: u32,
+    pub(crate) wakes_at: Option<Duration>,
+    pub(crate) jobs: HashMap<WorkId, Arc<Work>>,
+    pub(crate) journal: VecDeque<Entry>,
+    /// Which request a piece of work belongs to.
+    pub(crate) tickets: HashMap<WorkId, u32>,
+    pub(crate) past: Past,
+}
+
+/// Something the journal is to write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Entry {
+    Admission(WorkId),
+    Answer(WorkId),
+}
+
+/// What is remembered to judge what comes.
+#[derive(Debug)]
+pub(crate) struct Past {
+    phase: Phase,
+    pub(crate) ever_ready: bool,
+    pub(crate) ready_since: Option<Duration>,
+    /// Whether the connection that ended last had been good for an interval.
+    failures: u32,
+    last_beat: Option<Duration>,
+    pub(crate) settled: u64,
+    pub(crate) stop_asked: bool,
+    pub(crate) stopped: bool,
+    second: u64,
+    pub(crate) steps: u64,
+    timeouts: u64,
+}
+
+impl Past {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            ever_ready: false,
+            ready_since: None,
+            failures: 0,
+            last_beat: None,
+            settled: 0,
+            stop_asked: false,
+            stopped: false,
+            second: 0,
+            steps: 0,
+            timeouts: 0,
+        }
+    }
+}
+
+impl Host {
+    pub(crate) fn now(&self, world: Duration) -> Now {
+        let monotonic = world + self.ahead;
+        Now::new(monotonic, wall_clock(world, self.utc_ahead))
+    }
+
+    /// When the node must be woken, in the time of the world.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.node.deadline().map(|(due, _)| due.saturating_sub(self.ahead))
+    }
+
+    /// Follows the phase, and checks what must hold after every input.
+    pub(crate) fn check(&mut self, world: Duration) -> Option<Breach> {
+        let now = world + self.ahead;
+        let phase = self.node.phase();
+        if phase != self.past.phase {
+            if let (Phase::Ready, Some(since)) = (self.past.phase, self.past.ready_since) {
+                if now - since >= self.node.config().timing.heartbeat_interval {
+                    self.past.failures = 0;
+                }
+            }
+            if phase == Phase::Ready {
+                self.past.ready_since = Some(now);
+                self.past.last_beat = Some(now);
+                self.past.ever_ready = true;
+            } else if self.past.phase == Phase::Ready {
+                self.past.last_beat = None;
+            }
+            self.past.phase = phase;
+        }
+        self.check_deadline(now, phase)
+            .or_else(|| self.check_limits())
+            .or_else(|| self.spins(world))
+    }
+
+    /// Checks a deadline that was served. `before` is what it was.
+    pub(crate) fn check_served(
+        &mut self,
+        world: Duration,
+        before: Option<(Duration, Deadline)>,
+    ) -> Option<Breach> {
+        let now = world + self.ahead;
+        let after = self.node.deadline();
+        self.past.timeouts += 1;
+        let (due, deadline) = before?;
+        if due <= now && after == before {
+            let text = format!("the deadline {deadline:?} stays where it was after it was served");
+            return Some((Rule::DeadlineMoves, text));
+        }
+        if let Some((next, deadline)) = after.filter(|(next, _)| *next <= now) {
+            let late = now - next;
+            let text = format!("after a timeout, {deadline:?} lies {late:?} in the past");
+            return Some((Rule::DeadlineMoves, text));
+        }
+        if deadline == Deadline::Heartbeat && due <= now && self.node.phase() == Phase::Ready {
+            let interval = self.node.config().timing.heartbeat_interval;
+            let last = self.past.last_beat.replace(now);
+            if let Some(last) = last.filter(|last| now - *last < interval) {
+                let text = format!("a heartbeat follows the last by {:?}", now - last);
+                return Some((Rule::OneHeartbeat, text));
+            }
+        }
+        None
+    }
+
+    /// Checks what a node says about the next attempt.
+    pub(crate) fn check_retry(&mut self, reason: &LostReason, delay: Duration) -> Option<Breach> {
+        let timing = &self.node.config().timing;
+        let longest = timing.max_reconnect_delay.max(timing.reconnect_delay);
+        let factor = 1_u32.checked_shl(self.past.failures).unwrap_or(u32::MAX);
+        let usual = timing.reconnect_delay.saturating_mul(factor).min(longest);
+        let (low, high) = match reason {
+            LostReason::UnusableCredential(_) | LostReason::Closed(Closed::Handshake(_)) => {
+                (longest / 2, longest)
+            }
+            LostReason::Refused(refusal) => match (refusal.status(), refusal.retry_after()) {
+                (100..=199 | 408 | 425 | 429 | 500.., Some(RetryAfter::Seconds(seconds))) => {
+                    let asked = Duration::from_secs(seconds).min(LONGEST_WAIT);
+                    (asked.max(usual / 2), asked.max(usual))
+                }
+                (100..=199 | 408 | 425 | 429 | 500.., Some(RetryAfter::UnixTime(_))) => {
+                    (usual / 2, usual.max(LONGEST_WAIT))
+                }
+                (100..=199 | 408 | 425 | 429 | 500.., None) => (usual / 2, usual),
+                _ => (longest / 2, longest),
+            },
+            _ => (usual / 2, usual),
+        };
+        let failures = self.past.failures;
+        self.past.failures = failures.saturating_add(1);
+        (delay < low || delay > high).then(|| {
+            let text = format!(
+                "failure {failures} ({reason}) is followed by a delay of {delay:?}; between {low:?} and {high:?} is right"
+            );
+            (Rule::Backoff, text)
+        })
+    }
+
+    fn check_deadline(&self, now: Duration, phase: Phase) -> Option<Breach> {
+        let timing = &self.node.config().timing;
+        let within = match phase {
+            Phase::Idle | Phase::Stopped => return None,
+            Phase::Authenticating | Phase::Connecting => timing.connect,
+            Phase::Opening => timing.open,
+            Phase::Registering => timing.register,
+            Phase::Ready => timing.heartbeat_interval,
+            Phase::Closing => timing.close,
+            _ => timing.max_reconnect_delay.max(timing.reconnect_delay).max(LONGEST_WAIT),
+        };
+        match self.node.deadline() {
+            None => Some((
+                Rule::DeadlineSet,
+                format!("nothing will ever wake a node that is {phase:?}"),
+            )),
+            Some((due, deadline)) if due > now + within => {
+                let text =
+                    format!("{deadline:?} of a node that is {phase:?} is {:?} away", due - now);
+                Some((Rule::DeadlineSet, text))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn check_limits(&self) -> Option<Breach> {
+        let limits = &self.node.config().limits;
+        let tally = self.node.tally();
+        // Failures that tell of a lack of room need room themselves: a sentence for each answer.
+        let sentences = (tally.owed + tally.remembered + 1) * SENTENCE;
+        let updates = limits.update_bytes.max(limits.result_bytes);
+        let message =
+            6 * limits.result_bytes.max(SENTENCE) + 64 * (limits.websocket.max_pending_pongs + 8);
+        let pairs = [
+            ("running work", tally.running, limits.running),
+            ("work owed", tally.owed, limits.owed),
+            ("bytes of waiting tasks", tally.waiting_bytes, limits.waiting_bytes),
+            ("bytes of answers", tally.kept_bytes, limits.kept_bytes + sentences),
+            ("answers remembered", tally.remembered, limits.remembered),
+            ("bytes of updates", tally.update_bytes, updates),
+            (
+                "bytes to transmit",
+                self.node.transmit().len(),
+                limits.transmit_bytes + message + (8 << 10),
+            ),
+        ];
+        let (what, is, most) = pairs.into_iter().find(|(_, is, most)| is > most)?;
+        Some((Rule::WithinLimits, format!("there are {is} {what}, and {most} is the most")))
+    }
+
+    fn spins(&mut self, world: Duration) -> Option<Breach> {
+        if world.as_secs() != self.past.second {
+            (self.past.second, self.past.steps, self.past.timeouts) = (world.as_secs(), 0, 0);
+        }
+        let timeouts = self.past.timeouts;
+        // A beat may come each 10 ms, with a confirmation beside it.
+        (timeouts > 400 || self.past.steps > MOST_STEPS).then(|| {
+            let text =
+                format!("{} inputs and {timeouts} timeouts within a second", self.past.steps);
+            (Rule::NoSpinning, text)
+        })
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn config(faults: &Faults, index: usize) -> Config {
+    use clawnode_protocol::dialect::nodetool;
+    let mut dialect = nodetool::Config::new(format!("node-{index}"));
+    if faults.token_in_query {
+        dialect.token_in = nodetool::TokenIn::Both;
+    }
+    let mut config = Config::new(Endpoint::new("gateway.test", "/"), dialect);
+    config.commands = vec!["work".to_owned()];
+    config.workflows = true;
+    config.timing = faults.timing;
+    config.limits = faults.limits.clone();
+    config
+}
+
+pub(crate) fn wall_clock(world: Duration, ahead: i64) -> Timestamp {
+    // 2026-01-02T03:04:05Z
+    const START: i64 = 1_767_323_045_000_000;
+    let passed = i64::try_from(world.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(START.saturating_add(passed).saturating_add(ahead))
+}
+
+/// An action in the few words of a transcript.
+pub(crate) fn describe(action: &Action) -> String {
+    match action {
+        Action::Authenticate => "asks for the credential".to_owned(),
+        Action::Connect => "connects".to_owned(),
+        Action::Disconnect => "drops the connection".to_owned(),
+        Action::Admit(work) => format!("admits {} as {}", work.request_id, work.id),
+        Action::Start(work) => format!("starts {} ({})", work.id, work.request_id),
+        Action::Cancel(id) => format!("cancels {id}"),
+        Action::Record(answer) => {
+            format!("keeps the answer of {}: {:?}", answer.work, answer.outcome)
+        }
+        Action::Settled(id) => format!("is rid of {id}"),
+        Action::Notify(Event::Lost { reason, retry_in: Some(delay) }) => {
+            format!("lost ({reason}), tries again in {:.3} s", delay.as_secs_f64())
+        }
+        Action::Notify(event) => format!("{event:?}"),
+        Action::Stopped(reason) => format!("stopped: {reason}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What a failure that the core itself writes may take.
+const SENTENCE: usize = 400;
+/// What a gateway's `Retry-After` is cut to.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Inputs, apart from bytes, that one node may need in a second when the most is asked of it.
+const MOST_STEPS: u64 = 20_000;
