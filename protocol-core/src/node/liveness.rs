@@ -33,7 +33,8 @@ impl Node {
             ping.beats += 1;
             // A gateway that talks but never sends a pong: life for as long as no stall lasts has to do as proof.
             let asked_for = self.config.timing.beat().saturating_mul(ping.beats);
-            let proven = ping.beats >= 2 && asked_for >= LONGEST_STALL;
+            // Three, since a clock that jumps makes one.
+            let proven = ping.beats >= 3 && asked_for >= LONGEST_STALL;
             if link.heard && proven && ping.written_at <= sent && !self.ponged {
                 let number = ping.number;
                 self.confirm(Some(number));
