@@ -297,7 +297,10 @@ impl BodyReader {
                     self.complete |= left == taken as u64;
                     taken
                 }
-                Framing::ChunkLine => match httparse::parse_chunk_size(rest) {
+                // Only so much is looked at, so that a longer line is refused however it arrives.
+                Framing::ChunkLine => match httparse::parse_chunk_size(
+                    &rest[..rest.len().min(MAX_CHUNK_LINE)],
+                ) {
                     Ok(httparse::Status::Complete((length, size))) => {
                         self.framing = Framing::Chunk(size);
                         self.complete = size == 0;

@@ -257,6 +257,9 @@ fn a_refusal_is_reported_with_its_body() {
     let endless =
         format!("HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(300));
     assert_eq!(refusal(endless.as_bytes()).body(), b"");
+    // One that does end is refused too, whether it arrives at once or not.
+    let long = format!("{endless}\r\na\r\n0\r\n\r\n");
+    assert_eq!(refusal(long.as_bytes()).body(), b"");
     let empty = refusal(b"HTTP/1.1 204 No Content\r\n\r\nrest");
     assert_eq!(empty.body(), b"");
     let redirect = refusal(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n");
