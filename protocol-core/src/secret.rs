@@ -1,5 +1,7 @@
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// A token or other credential: its text never appears in Debug output, so never in logs or errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -14,6 +16,24 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The text as a query carries it: everything but RFC 3986's unreserved characters is encoded.
+    pub(crate) fn percent_encoded(&self) -> String {
+        const ENCODED: &AsciiSet =
+            &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        utf8_percent_encode(&self.0, ENCODED).to_string()
+    }
+
+    /// What a peer says may quote the credential it was shown. Returns `None` when `text` does not.
+    pub(crate) fn hidden_in(&self, text: &str) -> Option<String> {
+        // One or two letters are no secret, and hiding them would only garble the text.
+        if self.0.len() < 3 {
+            return None;
+        }
+        let encoded = self.percent_encoded();
+        let quoted = text.contains(&self.0) || text.contains(&encoded);
+        quoted.then(|| text.replace(&self.0, HIDDEN).replace(&encoded, HIDDEN))
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -25,5 +45,23 @@ impl fmt::Debug for Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text)
+    }
+}
+
+const HIDDEN: &str = "[hidden]";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_itself_to_nobody_and_hides_in_what_others_say() {
+        let secret = Secret::new("a+b/c");
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        let quoted = "no a+b/c, nor ?token=a%2Bb%2Fc";
+        assert_eq!(secret.hidden_in(quoted).as_deref(), Some("no [hidden], nor ?token=[hidden]"));
+        assert_eq!(secret.hidden_in("nothing"), None);
+        assert_eq!(Secret::new("a").hidden_in("a"), None);
+        assert_eq!(Secret::new("").hidden_in("a"), None);
     }
 }

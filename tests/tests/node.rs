@@ -390,6 +390,46 @@ fn a_token_that_no_header_can_carry_stops_the_node_without_showing_it() {
 }
 
 #[test]
+fn a_token_that_a_gateway_quotes_is_hidden() {
+    const TOKEN: &str = "s3cret/token";
+    let mut scene = Scene::new(config());
+    scene.token = Some(TOKEN);
+    let body = "no token s3cret/token, nor ?token=s3cret%2Ftoken";
+    scene.answering = Answering::Reject(503, vec![], body);
+    scene.start();
+    scene.answering = Answering::Accept;
+    scene.run_for(secs(6));
+    scene.gateway_says_quietly(r#"{"type":"error","error":"odd: s3cret/token"}"#);
+    scene.gateway().close(CloseCode::POLICY_VIOLATION, "bye s3cret/token").unwrap();
+    scene.play();
+    let transcript = scene.take_transcript();
+    assert!(!transcript.contains(TOKEN) && !format!("{:?}", scene.node).contains(TOKEN));
+    assert_snapshot!(transcript);
+}
+
+#[test]
+fn without_a_credential_the_attempt_fails_and_is_repeated() {
+    let mut node = clawnode_protocol::Node::new(config(), [1; 32]);
+    let now = |secs| clawnode_protocol::Now::new(Duration::from_secs(secs), Default::default());
+    node.handle(now(0), Input::Start).unwrap();
+    let mut seen = String::new();
+    for time in [0, 6] {
+        node.handle(now(time), Input::Timeout).unwrap();
+        while let Some(action) = node.poll_action() {
+            if matches!(action, clawnode_protocol::node::Action::Authenticate) {
+                node.handle(now(time), Input::CredentialFailed("token.txt is gone")).unwrap();
+            }
+            seen += &format!("{action:?}\n");
+        }
+    }
+    assert_eq!(seen.matches("Authenticate").count(), 2, "{seen}");
+    assert!(
+        seen.contains("NoCredential(\"token.txt is gone\")") && !seen.contains("Connect\n"),
+        "{seen}"
+    );
+}
+
+#[test]
 fn one_byte_at_a_time_gives_the_same_transcript() {
     let play = |chunk| {
         let mut scene = Scene::new(config());

@@ -2,13 +2,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use data_encoding::BASE64;
+use clawnode_protocol::websocket;
 use hyper::header::{
     ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, StatusCode, Version};
-use sha1::{Digest, Sha1};
 use tracing::{debug, info};
 
 use crate::access;
@@ -117,12 +116,7 @@ impl IntoResponse for Refusal {
 }
 
 fn accept_value(key: &str) -> Option<HeaderValue> {
-    let bytes = BASE64.decode(key.as_bytes()).ok()?;
-    if bytes.len() != 16 {
-        return None;
-    }
-    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    HeaderValue::from_str(&BASE64.encode(&digest)).ok()
+    HeaderValue::from_str(&websocket::accept_value(key.as_bytes())?).ok()
 }
 
 /// Whether a comma-separated header lists `token`, in any case.
@@ -137,9 +131,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let value = values.next()?.to_str().ok()?.trim();
     values.next().is_none().then_some(value)
 }
-
-/// RFC 6455 section 1.3.
-const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 #[cfg(test)]
 mod tests {

@@ -42,9 +42,8 @@ pub(crate) struct Driver<R: Runtime> {
     started: bool,
     stopped: Option<StopReason>,
     link: Link<R::Stream>,
-    /// The credential that the next attempt waits for, and why the last one could not be had.
+    /// The credential that the next attempt waits for.
     asking: Option<BoxFuture<Result<Option<Secret>, String>>>,
-    no_credential: Option<String>,
     timer: Option<Timer>,
     /// Inputs that actions gave rise to; they must wait until all actions are out.
     replies: VecDeque<Reply>,
@@ -82,7 +81,6 @@ enum Reply {
     Admitted(WorkId),
     Recorded(WorkId),
     Answer(WorkId, Outcome),
-    ConnectFailed(String),
 }
 
 impl<R: Runtime> Driver<R> {
@@ -99,7 +97,6 @@ impl<R: Runtime> Driver<R> {
             stopped: None,
             link: Link::Down,
             asking: None,
-            no_credential: None,
             timer: None,
             replies: VecDeque::new(),
             jobs: BTreeMap::new(),
@@ -324,12 +321,10 @@ impl<R: Runtime> Driver<R> {
         if let Some(asking) = &mut self.asking {
             let Poll::Ready(answer) = asking.as_mut().poll(cx) else { return false };
             self.asking = None;
-            let credential = answer.unwrap_or_else(|why| {
-                // The core has no word for this: the attempt goes on without, and fails before it begins.
-                self.no_credential = Some(why);
-                None
-            });
-            self.feed(Input::Credential(credential));
+            match answer {
+                Ok(credential) => self.feed(Input::Credential(credential)),
+                Err(why) => self.feed(Input::CredentialFailed(&why)),
+            }
             return true;
         }
         let Link::Connecting(connecting) = &mut self.link else { return false };
@@ -348,9 +343,6 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn open(&mut self) {
-        if let Some(why) = self.no_credential.take() {
-            return self.replies.push_back(Reply::ConnectFailed(why));
-        }
         info!(gateway = self.gateway.url.shown(), "connecting");
         let (runtime, tls) = (self.runtime.clone(), self.gateway.tls.clone());
         let (host, port) = (self.gateway.url.host.clone(), self.gateway.url.port);
@@ -424,7 +416,6 @@ impl<R: Runtime> Driver<R> {
     /// Lets go of the stream, or of the attempt to have one.
     fn disconnect(&mut self) {
         self.asking = None;
-        self.no_credential = None;
         if let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) {
             // TLS says goodbye if the socket takes it at once; nothing is worth waiting for now.
             let _ = up.transport.poll_close(&mut TaskContext::from_waker(std::task::Waker::noop()));
@@ -452,7 +443,6 @@ impl<R: Runtime> Driver<R> {
                 Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
                 Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
                 Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
-                Reply::ConnectFailed(why) => self.core.handle(now, Input::ConnectFailed(&why)),
             };
             debug_assert!(fed.is_ok(), "the core asked for it: {fed:?}");
         }

@@ -421,11 +421,13 @@ pub struct ListNodes {
     pub namespace: Option<String>,
     /// Rows at most, 1 to [`MAX_LIST_LIMIT`]; 200 by default.
     pub limit: u32,
+    /// Accepted and ignored, see [`Commands`].
+    pub user_id: Option<String>,
 }
 
 impl Default for ListNodes {
     fn default() -> Self {
-        Self { namespace: None, limit: 200 }
+        Self { namespace: None, limit: 200, user_id: None }
     }
 }
 
@@ -461,6 +463,9 @@ pub struct NodeRow {
 pub struct GetNodeInfo {
     /// Which.
     pub node_type: String,
+    /// Accepted and ignored, see [`Commands`].
+    #[serde(default)]
+    pub user_id: Option<String>,
 }
 
 /// Result of `get_node_info`.

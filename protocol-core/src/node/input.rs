@@ -14,6 +14,8 @@ pub enum Input<'a> {
     Start,
     /// The credential that [`Action::Authenticate`] asked for; `None` where the gateway wants none.
     Credential(Option<Secret>),
+    /// There is no credential to be had now; the text says why, for people, without showing it. The attempt has failed.
+    CredentialFailed(&'a str),
     /// The byte stream that [`Action::Connect`] asked for is there (TLS included).
     Connected,
     /// It could not be had; the text says why, for people.
@@ -51,7 +53,7 @@ pub enum Input<'a> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Action {
-    /// Fetch the credential for the next attempt and answer with [`Input::Credential`]. Asked anew at each attempt, so that tokens can change.
+    /// Fetch the credential for the next attempt and answer with [`Input::Credential`] or [`Input::CredentialFailed`]. Asked anew at each attempt, so that tokens can change.
     Authenticate,
     /// Open a byte stream to the gateway and answer with [`Input::Connected`] or [`Input::ConnectFailed`].
     Connect,
@@ -120,6 +122,9 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LostReason {
+    /// No credential.
+    #[error("cannot connect without a credential: {0}")]
+    NoCredential(String),
     /// No byte stream.
     #[error("could not connect: {0}")]
     ConnectFailed(String),

@@ -75,6 +75,16 @@ impl Node {
         }
     }
 
+    pub(super) fn credential_failed(&mut self, why: &str) -> Result<(), Misuse> {
+        match self.life {
+            Life::Authenticating => {
+                self.retry_after_attempt(LostReason::NoCredential(why.to_owned()), Delay::Usual);
+                Ok(())
+            }
+            _ => Err(Misuse::WrongState),
+        }
+    }
+
     pub(super) fn connect_failed(&mut self, why: &str) -> Result<(), Misuse> {
         match self.life {
             Life::Connecting { .. } => {
@@ -93,8 +103,15 @@ impl Node {
             Ok(request) => {
                 let limits = self.config.limits.websocket;
                 let websocket = Connection::client(&request, limits, self.random.bytes());
-                self.link =
-                    Some(Link { websocket, session, heard: false, pings: 0, awaited: None });
+                let credential = credential.clone();
+                self.link = Some(Link {
+                    websocket,
+                    session,
+                    credential,
+                    heard: false,
+                    pings: 0,
+                    awaited: None,
+                });
                 self.life = Life::Opening;
                 self.timers.set(Deadline::Open, self.now.saturating_add(self.config.timing.open));
             }

@@ -11,7 +11,9 @@ use crate::websocket;
 impl Node {
     /// Decodes at most one message; false when there is none.
     pub(super) fn listen(&mut self) -> bool {
-        let Some(Link { websocket, session, .. }) = &mut self.link else { return false };
+        let Some(Link { websocket, session, credential, .. }) = &mut self.link else {
+            return false;
+        };
         let Some(event) = websocket.poll() else { return false };
         match event {
             websocket::Event::Text(text) => {
@@ -27,8 +29,20 @@ impl Node {
                 self.pong(number);
             }
             websocket::Event::Open => self.opened(),
-            websocket::Event::Refused(refusal) => self.refused(refusal),
-            websocket::Event::Closed(closed) => self.closed(closed),
+            websocket::Event::Refused(refusal) => {
+                let refusal = match credential {
+                    Some(secret) => refusal.hiding(secret),
+                    None => refusal,
+                };
+                self.refused(refusal);
+            }
+            websocket::Event::Closed(closed) => {
+                let closed = match credential {
+                    Some(secret) => closed.hiding(secret),
+                    None => closed,
+                };
+                self.closed(closed);
+            }
             websocket::Event::Ping(_) | websocket::Event::Request(_) => {}
         }
         true
@@ -45,7 +59,10 @@ impl Node {
             FromGateway::Settled { request_id } => {
                 return self.ledger.settled(self.now, &request_id, &mut self.actions);
             }
-            FromGateway::Error { error, details } => Event::GatewayError { error, details },
+            FromGateway::Error { error, details } => Event::GatewayError {
+                error: self.hiding_credential(error),
+                details: details.map(|details| self.hiding_credential(details)),
+            },
             FromGateway::Custom { kind, text } => Event::Custom { kind, text },
             FromGateway::Fault { problem, reply } => {
                 match reply {
@@ -58,6 +75,11 @@ impl Node {
             }
         };
         self.actions.push_back(Action::Notify(event));
+    }
+
+    fn hiding_credential(&self, text: String) -> String {
+        let credential = self.link.as_ref().and_then(|link| link.credential.as_ref());
+        credential.and_then(|secret| secret.hidden_in(&text)).unwrap_or(text)
     }
 
     /// Hands the connection as much as it should hold.

@@ -16,6 +16,7 @@ use crate::dialect::NodeSession;
 use crate::faults::FaultReplies;
 use crate::ledger::Ledger;
 use crate::random::Random;
+use crate::secret::Secret;
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::Connection;
@@ -89,6 +90,7 @@ pub enum Phase {
 struct Link {
     websocket: Connection,
     session: Box<dyn NodeSession>,
+    credential: Option<Secret>,
     /// Whether anything came since the last heartbeat.
     heard: bool,
     /// The number of the last ping, and what its pong proves.
@@ -142,6 +144,7 @@ impl Node {
         match input {
             Input::Start => self.start(),
             Input::Credential(credential) => self.authenticated(credential),
+            Input::CredentialFailed(why) => self.credential_failed(why),
             Input::Connected => self.connected(),
             Input::ConnectFailed(why) => self.connect_failed(why),
             Input::Received(bytes) => self.with_link(|link| {

@@ -114,7 +114,7 @@ impl Assembler {
         *self = Self::default();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn capacity(&self) -> usize {
         self.assembled.capacity()
     }

@@ -55,7 +55,7 @@ impl Buffer {
         *self = Self::default();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }

@@ -2,6 +2,7 @@ use std::fmt;
 
 use super::fault::Fault;
 use super::handshake::HandshakeFault;
+use crate::secret::Secret;
 
 /// Why a connection ended: the payload of the last event, [`Event::Closed`](super::Event::Closed).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,18 @@ pub enum Closed {
     Lost,
     /// The opening handshake did not finish before the caller's deadline.
     OpeningTimedOut,
+}
+
+impl Closed {
+    /// The same, without the credential that the peer may have quoted.
+    pub(crate) fn hiding(mut self, secret: &Secret) -> Self {
+        if let Self::Clean { reason, .. } = &mut self {
+            if let Some(hidden) = secret.hidden_in(reason) {
+                *reason = hidden;
+            }
+        }
+        self
+    }
 }
 
 /// One of the two ends of a connection, seen from here.

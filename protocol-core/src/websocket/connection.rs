@@ -375,8 +375,8 @@ impl Connection {
     }
 
     /// How many bytes of memory its buffers hold.
-    #[cfg(test)]
-    pub(super) fn memory(&self) -> usize {
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn memory(&self) -> usize {
         self.received.capacity() + self.assembler.capacity() + self.state.outbox.capacity()
     }
 }

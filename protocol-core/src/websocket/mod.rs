@@ -77,6 +77,7 @@ pub use connection::Connection;
 pub use fault::{Fault, Misuse};
 pub use handshake::{
     ClientRequest, HandshakeFault, InvalidRequest, Refusal, RetryAfter, UpgradeRequest,
+    accept_value,
 };
 pub use limits::Limits;
 

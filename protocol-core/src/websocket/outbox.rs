@@ -115,7 +115,7 @@ impl Outbox {
         self.sent_total
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity() + self.scratch.capacity()
     }

@@ -20,7 +20,6 @@ impl Write for Log {
     }
 }
 
-/// On one thread, so that the log of this test is that of all its tasks.
 #[tokio::test]
 async fn logs_tell_of_nodes_and_requests_but_not_of_tokens_and_contents() {
     let log = Log::default();
@@ -30,7 +29,8 @@ async fn logs_tell_of_nodes_and_requests_but_not_of_tokens_and_contents() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: with a default of one thread only, another thread that meets a log line first silences it for good.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let world = World::new().await;
     let mut node = Node::open(world.address, &format!("/?token={TOKEN}"), None).await;

@@ -66,7 +66,7 @@ async fn a_token_file_is_read_again_at_each_attempt() {
     let mut events = node.handle.events();
     let mut expect = async |text: &str| loop {
         if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
-            if matches!(&reason, LostReason::ConnectFailed(why) if why.contains(text)) {
+            if matches!(&reason, LostReason::NoCredential(why) if why.contains(text)) {
                 break;
             }
         }
@@ -112,8 +112,8 @@ async fn a_provider_is_asked_at_each_attempt() {
     assert_eq!(
         why,
         [
-            "could not connect: the credentials provider gave no token: the vault is locked",
-            "could not connect: the credentials provider gave no token: it panicked",
+            "cannot connect without a credential: the credentials provider gave no token: the vault is locked",
+            "cannot connect without a credential: the credentials provider gave no token: it panicked",
         ]
     );
     assert_eq!(asked.load(Ordering::SeqCst), 3);

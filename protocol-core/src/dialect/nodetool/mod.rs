@@ -13,7 +13,7 @@ mod wire;
 use crate::dialect::{OnCancel, OnDisconnect, RepeatedId, Rules};
 
 pub(crate) use gateway::Gateway;
-pub(super) use node::Node;
+pub(crate) use node::Node;
 
 /// What this dialect promises: requests are acknowledged, a repeated id repeats the answer, work survives a disconnect, and
 /// cancelled work is answered as failed.

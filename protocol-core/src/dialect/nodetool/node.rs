@@ -1,4 +1,3 @@
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 
 use super::wire::{self, AckMessage, Envelope, Field, Invalid};
@@ -248,12 +247,9 @@ fn fault(problem: String, reply: FaultReply) -> FromGateway {
     FromGateway::Fault { problem, reply }
 }
 
-/// Everything but RFC 3986's unreserved characters.
-const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// The target with `token` in its query, beside what is there already.
 fn with_token(target: &str, token: &Secret) -> String {
-    let token = utf8_percent_encode(token.expose(), TOKEN);
+    let token = token.percent_encoded();
     let separator = match target.split_once('?') {
         None => "?",
         Some((_, "")) => "",

@@ -10,6 +10,7 @@ use crate::http::{
     BodyReader, HeadSearch, Headers, RedactedTarget, ResponseHead, debug_headers, is_header_value,
     is_token,
 };
+use crate::secret::Secret;
 
 /// The upgrade request of a client: where to, and with which headers of its own.
 ///
@@ -163,6 +164,17 @@ impl Refusal {
     /// [`Limits::max_refusal_body`](crate::websocket::Limits::max_refusal_body) bytes. Chunks are joined.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The same, without the credential that the server may have quoted.
+    pub(crate) fn hiding(mut self, secret: &Secret) -> Self {
+        if let Some(reason) = secret.hidden_in(&self.reason) {
+            self.reason = reason;
+        }
+        if let Some(body) = secret.hidden_in(&String::from_utf8_lossy(&self.body)) {
+            self.body = body.into_bytes();
+        }
+        self
     }
 }
 

@@ -5,8 +5,8 @@ use crate::http::HeadError;
 
 pub(super) use client::{Answer, ClientOpening};
 pub use client::{ClientRequest, InvalidRequest, Refusal, RetryAfter};
-pub use server::UpgradeRequest;
 pub(super) use server::{Asked, ServerOpening, acceptance, fault_answer, rejection};
+pub use server::{UpgradeRequest, accept_value};
 
 /// Why an opening handshake failed (RFC 6455 section 4).
 ///

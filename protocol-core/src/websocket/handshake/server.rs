@@ -114,11 +114,16 @@ fn check(head: RequestHead) -> Result<Asked, HandshakeFault> {
         return Err(HandshakeFault::WebSocketVersion);
     }
     let key = headers.only("sec-websocket-key").ok_or(HandshakeFault::Key)?;
-    if !BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16) {
-        return Err(HandshakeFault::Key);
-    }
-    let accept = derive_accept_key(key);
+    let accept = accept_value(key).ok_or(HandshakeFault::Key)?;
     Ok(Asked { request: UpgradeRequest { target, headers }, accept })
+}
+
+/// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2), `None` when the key is not 16
+/// bytes in Base64. For HTTP servers that upgrade a stream themselves and then use
+/// [`Connection::upgraded`](super::Connection::upgraded).
+pub fn accept_value(key: &[u8]) -> Option<String> {
+    let valid = BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
+    valid.then(|| derive_accept_key(key))
 }
 
 /// The path and query of a target in origin form or in absolute form (RFC 9112 section 3.2).
