@@ -67,7 +67,7 @@ pub struct Timing {
     /// The period of heartbeats, and the measure of liveness: a peer that is silent for two of them is lost. Default 30 s,
     /// at least 10 ms.
     pub heartbeat_interval: Duration,
-    /// How long connecting (name, TCP, TLS) may take. Default 20 s.
+    /// How long connecting (name, TCP, TLS) may take. Default 20 s, at least 1 ms.
     pub connect: Duration,
     /// How long the gateway may take to answer the HTTP upgrade. Default 15 s.
     pub open: Duration,
@@ -87,6 +87,11 @@ impl Timing {
     /// Heartbeats without a pause would be nothing but heartbeats.
     pub(super) fn beat(&self) -> Duration {
         self.heartbeat_interval.max(Duration::from_millis(10))
+    }
+
+    /// With no time and no delay between, one attempt would follow another for ever at the same moment.
+    pub(super) fn attempt(&self) -> Duration {
+        self.connect.max(Duration::from_millis(1))
     }
 }
 

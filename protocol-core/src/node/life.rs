@@ -60,7 +60,8 @@ impl Node {
 
     pub(super) fn attempt(&mut self) {
         self.life = Life::Authenticating;
-        self.timers.set(Deadline::Connect, self.now.saturating_add(self.config.timing.connect));
+        let time = self.config.timing.attempt();
+        self.timers.set(Deadline::Connect, self.now.saturating_add(time));
         self.actions.push_back(Action::Authenticate);
     }
 
@@ -244,6 +245,8 @@ impl Node {
         self.link = None;
         self.fault_replies.clear();
         self.ledger.disconnected(&mut self.actions);
+        // What time has overtaken before it was asked for could only be answered too late.
+        self.actions.retain(|action| !matches!(action, Action::Authenticate | Action::Connect));
         self.actions.push_back(Action::Disconnect);
         match ending {
             Ending::Retry { reason, after } => self.wait_to_retry(reason, after),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::{Action, Config, Endpoint, Input, Node};
+use super::{Action, Config, Endpoint, Input, Node, Phase, Timing};
 use crate::dialect::nodetool;
 use crate::time::{Now, Timestamp};
 use crate::websocket::{self, Connection, Event};
@@ -145,4 +145,41 @@ fn life_is_the_proof_from_a_gateway_that_never_sends_a_pong() {
     pair.gateway_says(COMMAND);
     pair.talk_without_reading(120);
     assert_eq!(pair.settled, 1);
+}
+
+#[test]
+fn what_time_has_overtaken_is_not_asked_for() {
+    let mut pair = Pair::ready(Duration::from_secs(30));
+    pair.gateway_says(COMMAND);
+    pair.input(Input::Disconnected("reset"));
+    pair.input(Input::Stop(Duration::from_secs(20)));
+    // The machine slept: the next attempt and the end of the node's time are due together.
+    pair.now += Duration::from_secs(3600);
+    pair.input(Input::Timeout);
+    assert_eq!(pair.node.phase(), Phase::Stopped);
+}
+
+#[test]
+fn no_time_for_anything_is_no_endless_loop() {
+    let mut config =
+        Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
+    let zero = Duration::ZERO;
+    config.timing = Timing {
+        heartbeat_interval: zero,
+        connect: zero,
+        open: zero,
+        register: zero,
+        close: zero,
+        reconnect_delay: zero,
+        max_reconnect_delay: zero,
+        confirm: zero,
+    };
+    let mut node = Node::new(config, [7; 32]);
+    let now = |millis| Now::new(Duration::from_millis(millis), Timestamp::default());
+    node.handle(now(0), Input::Start).unwrap();
+    for millis in 0..10 {
+        node.handle(now(millis), Input::Timeout).unwrap();
+        let actions = std::iter::from_fn(|| node.poll_action()).count();
+        assert!(actions <= 4, "{actions}");
+    }
 }
