@@ -338,7 +338,7 @@ fn wrong_arguments_are_named() {
         (parse::<GetWorkflow>(json!({})).unwrap_err(), "missing argument `workflow_id`"),
         (
             parse::<GetNodeInfo>(json!({"node_type": "x", "nope": 1})).unwrap_err(),
-            "unknown argument `nope`, expected `node_type`",
+            "unknown argument `nope`, expected `node_type` or `user_id`",
         ),
         (
             parse::<ListNodes>(json!({"limit": "ten"})).unwrap_err(),
