@@ -1,7 +1,110 @@
-//! A simulated world.
+//! A simulated world for nodes of an agent gateway: many nodes, a gateway and a faulty network, in virtual time, from one seed.
+//!
+//! The nodes are [`clawnode_protocol::Node`], the gateway's ends of connections are [`clawnode_protocol::Peer`], and everything
+//! else is made up: clocks, journals, handlers, and a [network](mod@network) that delays, splits, joins, stalls and cuts what it
+//! carries. There are no threads and no sockets. A day of a thousand nodes takes less than a minute, and the same seed gives the
+//! same run to the byte.
+//!
+//! While a world runs, it checks [rules](Rule) at each step: each request has one answer, nothing runs twice, one heartbeat at a
+//! time, delays and buffers within their bounds, no secret in any text. Then faults end, and what was promised must come true:
+//! every node is ready again in time, and every request is answered. A rule that is broken is a [`Violation`], a value with the
+//! seed that replays it.
+//!
+//! # Explore
+//!
+//! ```text
+//! cargo run -p clawnode-simulation --release -- --seeds 10000 --nodes 5 --mix hostile
+//! cargo run -p clawnode-simulation --release -- --seed 17 --mix hostile --transcript
+//! cargo run -p clawnode-simulation --release -- --seed 17 --mix hostile --html run.html
+//! ```
+//!
+//! The first explores, prints the seeds that failed and how to replay them, and exits with 1 if there are any. The second prints
+//! one line for each event of one run, the third draws it.
+//!
+//! # Test your own handlers
+//!
+//! Handlers that work on a quiet afternoon may not when an answer is late, a run is cancelled, or the connection is cut between
+//! two updates. Here is how to see yours in such a world. Implement [`Handlers`] around the part of your code that decides what
+//! to do next; what it would wait for becomes [`Job::wake_in`]. Plan requests, run some hundred seeds, and look at the
+//! [`Report`]:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::time::Duration;
+//!
+//! use clawnode_protocol::{Outcome, Task, Update, Work, WorkId};
+//! use clawnode_simulation::{Handlers, Job, Mix, Simulation};
+//! use serde_json::value::RawValue;
+//!
+//! /// Counts down, a second a step, and tells of each step.
+//! #[derive(Default)]
+//! struct Countdown {
+//!     left: BTreeMap<WorkId, u32>,
+//! }
+//!
+//! impl Handlers for Countdown {
+//!     fn start(&mut self, work: &Work, job: &mut Job<'_>) {
+//!         let Task::Command { args, .. } = &work.task else {
+//!             return job.answer(Outcome::failed("only commands, please"));
+//!         };
+//!         let args: BTreeMap<String, u32> = serde_json::from_str(args.get()).unwrap_or_default();
+//!         self.left.insert(work.id, args.get("from").copied().unwrap_or(0));
+//!         job.wake_in(Duration::from_secs(1));
+//!     }
+//!
+//!     fn wake(&mut self, work: &Work, job: &mut Job<'_>) {
+//!         let left = self.left.get_mut(&work.id).expect("it was started");
+//!         if *left == 0 {
+//!             self.left.remove(&work.id);
+//!             return job.answer(Outcome::Completed(json("{\"lift\":\"off\"}")));
+//!         }
+//!         job.update(Update::new("count", json(&format!("{{\"left\":{left}}}"))));
+//!         *left -= 1;
+//!         job.wake_in(Duration::from_secs(1));
+//!     }
+//!
+//!     fn cancelled(&mut self, work: &Work) {
+//!         self.left.remove(&work.id);
+//!     }
+//! }
+//!
+//! fn json(text: &str) -> Box<RawValue> {
+//!     RawValue::from_string(text.to_owned()).expect("the text is JSON")
+//! }
+//!
+//! for seed in 0..20 {
+//!     let report = Simulation::new(Mix::Lossy, seed)
+//!         .nodes(2)
+//!         .handlers(|_| Box::new(Countdown::default()))
+//!         .command(Duration::from_secs(30), 0, "count", "{\"from\":3}")
+//!         .command(Duration::from_secs(90), 1, "count", "{\"from\":60}")
+//!         .run();
+//!     // Each request was answered once, however often the connection was cut.
+//!     assert!(report.violations.is_empty(), "{}", report.violations[0]);
+//!     for answered in &report.answers {
+//!         assert!(matches!(answered.outcome, Some(Outcome::Completed(_)) | Some(Outcome::Failed(_))));
+//!     }
+//! }
+//! ```
+//!
+//! A world with handlers of yours asks only what you plan with [`Simulation::command`] and [`Simulation::request`]. In
+//! [`Mix::Calm`], [`Mix::Lossy`] and [`Mix::Crowded`] every planned request ends with an answer; in [`Mix::Hostile`] the gateway
+//! may lose its memory, and a request with it. Work may be cancelled, and then ends with a failure.
+//!
+//! # What a mix does to a world
+//!
+//! Each seed draws its own subset of the faults of its [`Mix`], since a fault that is always there may hide another:
+//!
+//! - The network: latency, jitter, bandwidth; portions down to single bytes; small windows and slow readers; stalls, cuts at any
+//!   byte, half-open connections; attempts that are refused, slow, or never end.
+//! - The gateway: restarts with and without its memory, refusals, answers to HTTP that no gateway gives, closing, nonsense and
+//!   broken frames, pings in floods, requests that come twice, or twice with different content, or invalid, or too large.
+//! - The node's surroundings: a wall clock that jumps both ways, a monotonic clock that jumps forward, journals and credentials
+//!   that are late, journals that fail, handlers that are slow, fail, or give more than fits; work that is cancelled.
 
 mod handlers;
 mod host;
+mod html;
 mod mix;
 pub mod network;
 mod random;
@@ -13,6 +116,7 @@ mod ticket;
 mod world;
 
 pub use handlers::{Handlers, Job};
+pub use html::sequence_diagram;
 pub use mix::Mix;
 pub use random::Random;
 pub use record::{Kind, Lane, Record, transcript};

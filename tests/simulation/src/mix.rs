@@ -229,10 +229,12 @@ impl Faults {
             _ => Portions::Whole,
         };
         self.bandwidth = random.pick(&[0, 0, 0, 20_000, 500]);
-        if random.chance(200) {
+        if self.bandwidth == 500 || random.chance(200) {
+            // More would be minutes of buffers.
             self.window = random.size(1, 4000);
         }
-        if random.chance(200) {
+        let large = matches!(self.portions, Portions::Whole | Portions::UpTo(2000));
+        if large && random.chance(300) {
             self.rest = random.time(Duration::ZERO, SECOND / 50);
         }
     }
@@ -259,7 +261,6 @@ impl Faults {
         self.repeated = random.pick(&[0, 100, 500]);
         self.contradicted = random.pick(&[0, 100]);
         self.invalid = random.pick(&[0, 100]);
-        self.oversized = random.pick(&[0, 0, 20]);
         self.journal_fails = random.pick(&[0, 0, 100]);
         self.behaviour.too_large = random.pick(&[0, 0, 50]);
         if random.chance(300) {
@@ -267,6 +268,7 @@ impl Faults {
         }
         if random.chance(300) {
             self.small(random);
+            self.oversized = random.pick(&[0, 20]);
         }
     }
 

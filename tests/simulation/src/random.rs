@@ -16,11 +16,11 @@ impl Random {
     /// A generator of its own for one part, so that how much one part draws does not change another.
     #[must_use]
     pub fn child(&mut self) -> Self {
-        Self::new(self.next())
+        Self::new(self.bits())
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         let [a, b, c, d] = &mut self.0;
         let result = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let shifted = *b << 17;
@@ -36,7 +36,7 @@ impl Random {
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         let span = high.saturating_sub(low);
-        let wide = u128::from(self.next()) * (u128::from(span) + 1);
+        let wide = u128::from(self.bits()) * (u128::from(span) + 1);
         low + (wide >> 64) as u64
     }
 
@@ -69,7 +69,7 @@ impl Random {
     pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         for part in seed.chunks_exact_mut(8) {
-            part.copy_from_slice(&self.next().to_le_bytes());
+            part.copy_from_slice(&self.bits().to_le_bytes());
         }
         seed
     }
@@ -95,8 +95,8 @@ mod tests {
     fn one_seed_gives_one_sequence_and_numbers_stay_within_bounds() {
         let mut a = Random::new(7);
         let mut b = Random::new(7);
-        assert!((0..100).all(|_| a.next() == b.next()));
-        assert_ne!(Random::new(8).next(), Random::new(7).next());
+        assert!((0..100).all(|_| a.bits() == b.bits()));
+        assert_ne!(Random::new(8).bits(), Random::new(7).bits());
         assert!((0..1000).all(|_| (3..=5).contains(&a.between(3, 5))));
         assert_eq!(a.between(9, 9), 9);
         assert!(!a.chance(0) && a.chance(1000));

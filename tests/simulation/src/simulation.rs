@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::handlers::Handlers;
 use crate::mix::Mix;
 use crate::record::Record;
-use crate::rules::Violation;
+use crate::rules::{Rule, Violation};
 use crate::world::{Planned, World};
 
 /// What a world is made from, all of it.
@@ -155,6 +155,28 @@ pub struct Report {
     pub figures: Figures,
     /// The rules that were broken; the run ends soon after the first. Empty: all is well.
     pub violations: Vec<Violation>,
+}
+
+impl Report {
+    /// The report of a run that panicked: a violation like any other.
+    pub fn of_panic(mix: Mix, seed: u64, nodes: usize, text: &str) -> Self {
+        let violation = Violation {
+            seed,
+            at: Duration::ZERO,
+            node: None,
+            rule: Rule::NoPanic,
+            explanation: text.to_owned(),
+        };
+        Self {
+            seed,
+            mix,
+            nodes,
+            answers: Vec::new(),
+            records: Vec::new(),
+            figures: Figures::default(),
+            violations: vec![violation],
+        }
+    }
 }
 
 /// A request and what became of it.

@@ -203,7 +203,9 @@ impl Ticket {
     /// The node thinks that its answer arrived.
     pub(crate) fn settled(&mut self, now: Duration, count: u64) -> Option<Breach> {
         self.truth.settled = Some((now, count));
-        (self.received.is_none() || self.received != self.truth.recorded).then(|| {
+        // Of a request that was forgotten and came again, an acknowledgement may mean the first answer.
+        let arrived = self.received.is_some() && self.received == self.truth.recorded;
+        (!arrived && self.truth.recorded_before.is_none()).then(|| {
             let id = &self.request.request_id;
             (
                 Rule::SettledMeansArrived,

@@ -38,8 +38,15 @@ impl World {
         let waiting = waits.filter_map(|host| host.due()).max().unwrap_or_default();
         let silence = timing.heartbeat_interval * 3 + self.gateway.config.timing.liveness * 3;
         let once = timing.connect + timing.open + timing.register + timing.close;
+        // What an impostor has said, or will say still, may ask for patience.
+        let deceived = self.hosts.iter().any(|host| host.node.phase() == Phase::Opening);
+        let patience = Duration::from_secs(if deceived { 3600 } else { 0 });
         // An attempt under way may fail still; what is left of it and one more must do.
-        waiting.saturating_sub(self.now) + silence + (longest + once) * 2 + Duration::from_secs(60)
+        waiting.saturating_sub(self.now)
+            + patience
+            + silence
+            + (longest + once) * 2
+            + Duration::from_secs(60)
     }
 
     fn longest_work(&self) -> Duration {

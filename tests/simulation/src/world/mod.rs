@@ -278,12 +278,9 @@ impl World {
             let mut user = None;
             if self.random.chance(self.faults.oversized) {
                 kind = TicketKind::Oversized;
-                let length = self.faults.limits.websocket.max_message.min(1 << 17) + 1;
+                let length = self.faults.limits.websocket.max_message + 1;
                 let args = json(format!(r#"{{"padding":"{}"}}"#, "o".repeat(length)));
                 task = Task::Command { name: "work".to_owned(), args };
-                if self.faults.limits.websocket.max_message > 1 << 17 {
-                    kind = TicketKind::Valid;
-                }
             } else if self.random.chance(self.faults.invalid) {
                 kind = TicketKind::Invalid;
                 user = Some("mallory".to_owned());

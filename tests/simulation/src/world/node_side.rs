@@ -230,9 +230,12 @@ impl World {
         if host.attempt != attempt || host.node.phase() != Phase::Connecting {
             return;
         }
+        let over = self.now >= self.faults.span;
         let end = match reached {
-            Reached::Gateway if self.gateway.up => GatewayEnd::Peer(self.new_peer()),
-            Reached::Impostor => self.impostor(index),
+            Reached::Impostor if !over => self.impostor(index),
+            Reached::Gateway | Reached::Impostor if self.gateway.up => {
+                GatewayEnd::Peer(self.new_peer())
+            }
             _ => return self.give(index, Input::ConnectFailed("connection refused")),
         };
         let id = self.open_link(index, end);

@@ -1,0 +1,86 @@
+//! A few hundred worlds of every mix, and the promises of the simulation itself.
+
+use std::time::Duration;
+
+use clawnode_simulation::{Kind, Mix, Report, Simulation, sequence_diagram, transcript};
+
+/// Runs these seeds on two threads.
+fn explore(mix: Mix, seeds: u64, minutes: u64) {
+    let span = Duration::from_secs(60 * minutes);
+    let run = |seed| Simulation::new(mix, seed).nodes(3).faults_for(span).run();
+    let check = |report: Report| {
+        assert!(report.violations.is_empty(), "{mix}: {:#?}", report.violations);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..seeds).step_by(2).map(run).for_each(check));
+        scope.spawn(|| (1..seeds).step_by(2).map(run).for_each(check));
+    });
+}
+
+#[test]
+fn calm_worlds_break_no_rule() {
+    explore(Mix::Calm, 100, 10);
+}
+
+#[test]
+fn lossy_worlds_break_no_rule() {
+    explore(Mix::Lossy, 100, 5);
+}
+
+#[test]
+fn hostile_worlds_break_no_rule() {
+    explore(Mix::Hostile, 60, 2);
+}
+
+#[test]
+fn crowded_worlds_break_no_rule() {
+    explore(Mix::Crowded, 60, 5);
+}
+
+#[test]
+fn a_seed_replays_to_the_byte_and_another_seed_does_not() {
+    let record = |seed| {
+        let simulation = Simulation::new(Mix::Hostile, seed).faults_for(Duration::from_secs(120));
+        transcript(&simulation.record().run().records)
+    };
+    let first = record(5);
+    assert!(first.len() > 1000);
+    assert_eq!(first, record(5));
+    assert_ne!(first, record(6));
+}
+
+#[test]
+fn recording_changes_nothing() {
+    let run = |record: bool| {
+        let simulation = Simulation::new(Mix::Lossy, 3);
+        let simulation = if record { simulation.record() } else { simulation };
+        simulation.run().figures
+    };
+    assert_eq!(run(false), run(true));
+}
+
+#[test]
+fn every_kind_of_work_and_fault_occurs() {
+    let mut figures = clawnode_simulation::Figures::default();
+    for seed in 0..10 {
+        for mix in Mix::ALL {
+            let simulation = Simulation::new(mix, seed).nodes(2);
+            figures.add(&simulation.faults_for(Duration::from_secs(120)).run().figures);
+        }
+    }
+    assert!(figures.runs > 100 && figures.answers > 100 && figures.faults > 20, "{figures:?}");
+    assert!(figures.heartbeats > 100 && figures.connections > 80, "{figures:?}");
+}
+
+#[test]
+fn a_picture_stands_alone_and_shows_every_record() {
+    let report =
+        Simulation::new(Mix::Hostile, 3).faults_for(Duration::from_secs(60)).record().run();
+    let page = sequence_diagram(&report);
+    for outside in ["src=", "href=", "@import", "fetch("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("%DATA%").count(), 0);
+    assert!(report.records.iter().any(|record| matches!(record.kind, Kind::Message { .. })));
+    assert!(page.lines().count() > report.records.len());
+}
