@@ -1,9 +1,10 @@
 use clawnode_protocol::dialect::nodetool;
 use clawnode_tokio::{Node, NodeBuilder, StopReason};
 
+use crate::client::read_token;
 use crate::error::{Failure, REFUSED, chain};
 use crate::options::{self, Token};
-use crate::{gateway, signals, workflows};
+use crate::{signals, workflows};
 
 /// Is a node until a signal, or until the gateway will not have it.
 pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failure> {
@@ -52,7 +53,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
 }
 
 fn with_token(builder: NodeBuilder, token: &Token) -> Result<NodeBuilder, Failure> {
-    Ok(match (&token.auth_token_file, gateway::read_token(token)?) {
+    Ok(match (&token.auth_token_file, read_token(token)?) {
         // Read once here for an early error, and from then on at each attempt.
         (Some(file), _) => builder.token_file(file),
         (None, Some(token)) => builder.token(token.expose()),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::error::{FAILED, Failure};
-use crate::run::{describe, note};
+use crate::output::{describe, finish, note};
 use crate::workflows;
 
 /// A workflow that judges a temperature and writes one line about it.
@@ -87,7 +87,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
 
     let (status, result, error) =
         done.ok_or_else(|| Failure::new(FAILED, "the gateway ended the events without an answer"))?;
-    crate::run::finish(status, result, error)?;
+    finish(status, result, error)?;
     Ok(())
 }
 

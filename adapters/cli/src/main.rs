@@ -1,11 +1,13 @@
 //! A node of an agent gateway in one small program.
 
+mod client;
 mod connect;
 mod demo;
 mod error;
 mod gateway;
 mod logging;
 mod options;
+mod output;
 mod run;
 mod signals;
 mod workflows;
@@ -29,8 +31,8 @@ fn main() -> ExitCode {
             Command::Connect(options) => connect::connect(options).await,
             Command::Gateway(options) => gateway::serve(options).await,
             Command::Run(options) => run::run(options).await,
-            Command::Result(options) => run::fetch(options).await,
-            Command::Nodes(options) => gateway::list_nodes(options).await,
+            Command::Result(options) => client::fetch(options).await,
+            Command::Nodes(options) => client::list_nodes(options).await,
             Command::Demo => demo::demo().await,
         }
     });

@@ -1,4 +1,4 @@
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
+use crate::client::{client, unavailable};
 use crate::error::{FAILED, Failure, INTERRUPTED, UNAVAILABLE, chain};
-use crate::gateway::client;
 use crate::options;
+use crate::output::{describe, finish, note};
 use crate::signals;
 
 /// Runs a workflow: shows its updates on stderr, prints its result on stdout.
@@ -27,29 +28,6 @@ pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
         done = run => done,
         () = &mut signal => Err(Failure::new(INTERRUPTED, "interrupted; a run on a gateway goes on there")),
     }
-}
-
-/// Prints the result of a request, waiting for it as long as asked.
-pub(crate) async fn fetch(options: options::Fetch) -> Result<(), Failure> {
-    let client = client(&options.client.gateway, &options.client.token)?;
-    let wait = Some(options.wait).filter(|wait| !wait.is_zero());
-    let request = client.result(&options.request_id, wait).await.map_err(unavailable)?;
-    if !request.status.is_final() {
-        return Err(Failure::new(
-            FAILED,
-            format!("no answer yet, the request is {}", request.status),
-        ));
-    }
-    finish(request.status, request.result, request.error)
-}
-
-/// A failed call to the gateway: nothing the workflow did.
-pub(crate) fn unavailable(error: ClientError) -> Failure {
-    let code = match &error {
-        ClientError::Refused { status: 400..=499, .. } => FAILED,
-        _ => UNAVAILABLE,
-    };
-    Failure::new(code, chain(&error))
 }
 
 /// How long `run` looks for a gateway that it lost in mid-run.
@@ -205,66 +183,4 @@ fn load(file: &Path) -> Result<Workflow, Failure> {
     Workflow::from_json(value, name).map_err(|error| {
         Failure::usage(format!("the workflow {shown} cannot be used: {}", chain(&error)))
     })
-}
-
-/// The result goes to stdout even when the run failed: it holds what there is.
-pub(crate) fn finish(
-    status: Status,
-    result: Option<Box<RawValue>>,
-    error: Option<String>,
-) -> Result<(), Failure> {
-    if let Some(result) = result {
-        let value: Value = serde_json::from_str(result.get())?;
-        writeln!(io::stdout(), "{value:#}")?;
-    }
-    match status {
-        Status::Completed => Ok(()),
-        _ => Err(Failure::new(
-            FAILED,
-            error.unwrap_or_else(|| "the request failed without a reason".to_owned()),
-        )),
-    }
-}
-
-pub(crate) fn note(line: &str) {
-    // With stderr gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// One line about an update; `None` for what only programs care about.
-pub(crate) fn describe(update_type: &str, data: &Value) -> Option<String> {
-    let text = |name: &str| data[name].as_str().unwrap_or_default();
-    let line = match update_type {
-        "job_update" => format!("job {}", text("status")),
-        "node_update" => match text("error") {
-            "" => format!("{} {}", named(data), text("status")),
-            error => format!("{} {}: {error}", named(data), text("status")),
-        },
-        "node_progress" => format!("{} {}/{}", text("node_id"), data["progress"], data["total"]),
-        "output_update" => {
-            format!("output {} = {}", text("output_name"), shortened(&data["value"]))
-        }
-        "preview_update" => format!("preview {} = {}", text("node_id"), shortened(&data["value"])),
-        "log_update" | "notification" | "chunk" => text("content").to_owned(),
-        _ => return None,
-    };
-    Some(line)
-}
-
-fn named(data: &Value) -> String {
-    let name = data["node_name"].as_str().or(data["node_id"].as_str()).unwrap_or_default();
-    match data["node_type"].as_str() {
-        Some(node_type) if !name.is_empty() => format!("{name} ({node_type})"),
-        Some(node_type) => node_type.to_owned(),
-        None => name.to_owned(),
-    }
-}
-
-fn shortened(value: &Value) -> String {
-    const MOST: usize = 120;
-    let text = value.to_string();
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
-    }
 }

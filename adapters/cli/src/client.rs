@@ -1,0 +1,73 @@
+//! The commands that ask a gateway, and what they share.
+
+use std::io::{self, Write as _};
+
+use clawnode_gateway::client::{Client, ClientError};
+use clawnode_protocol::Secret;
+
+use crate::error::{FAILED, Failure, UNAVAILABLE, chain};
+use crate::options;
+use crate::output::finish;
+
+/// Prints the nodes of a gateway, one a line.
+pub(crate) async fn list_nodes(options: options::Client) -> Result<(), Failure> {
+    let client = client(&options.gateway, &options.token)?;
+    let nodes = client.nodes().await.map_err(unavailable)?;
+    let mut out = io::stdout().lock();
+    for node in nodes {
+        let heartbeat = node.last_heartbeat_at.as_deref().unwrap_or("none yet");
+        writeln!(
+            out,
+            "{}\t{}\t{} in flight\tlast heartbeat {heartbeat}\t{}",
+            node.node_id,
+            node.status,
+            node.in_flight,
+            node.commands.join(" "),
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints the result of a request, waiting for it as long as asked.
+pub(crate) async fn fetch(options: options::Fetch) -> Result<(), Failure> {
+    let client = client(&options.client.gateway, &options.client.token)?;
+    let wait = Some(options.wait).filter(|wait| !wait.is_zero());
+    let request = client.result(&options.request_id, wait).await.map_err(unavailable)?;
+    if !request.status.is_final() {
+        return Err(Failure::new(
+            FAILED,
+            format!("no answer yet, the request is {}", request.status),
+        ));
+    }
+    finish(request.status, request.result, request.error)
+}
+
+/// A client of the gateway at `url`.
+pub(crate) fn client(url: &str, token: &options::Token) -> Result<Client, Failure> {
+    Client::new(url, read_token(token)?)
+        .map_err(|error| Failure::usage(format!("--gateway: {error}")))
+}
+
+/// The token as it is now.
+pub(crate) fn read_token(token: &options::Token) -> Result<Option<Secret>, Failure> {
+    let text = match (&token.auth_token, &token.auth_token_file) {
+        (Some(token), _) => token.clone(),
+        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
+            Failure::usage(format!("cannot read the token from {}: {error}", path.display()))
+        })?,
+        (None, None) => return Ok(None),
+    };
+    match text.trim() {
+        "" => Err(Failure::usage("the token is empty: give one, or leave the option out")),
+        token => Ok(Some(Secret::new(token))),
+    }
+}
+
+/// A failed call to the gateway: nothing the workflow did.
+pub(crate) fn unavailable(error: ClientError) -> Failure {
+    let code = match &error {
+        ClientError::Refused { status: 400..=499, .. } => FAILED,
+        _ => UNAVAILABLE,
+    };
+    Failure::new(code, chain(&error))
+}
