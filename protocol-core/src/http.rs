@@ -298,20 +298,20 @@ impl BodyReader {
                     taken
                 }
                 // Only so much is looked at, so that a longer line is refused however it arrives.
-                Framing::ChunkLine => match httparse::parse_chunk_size(
-                    &rest[..rest.len().min(MAX_CHUNK_LINE)],
-                ) {
-                    Ok(httparse::Status::Complete((length, size))) => {
-                        self.framing = Framing::Chunk(size);
-                        self.complete = size == 0;
-                        length
+                Framing::ChunkLine => {
+                    match httparse::parse_chunk_size(&rest[..rest.len().min(MAX_CHUNK_LINE)]) {
+                        Ok(httparse::Status::Complete((length, size))) => {
+                            self.framing = Framing::Chunk(size);
+                            self.complete = size == 0;
+                            length
+                        }
+                        Ok(httparse::Status::Partial) if rest.len() < MAX_CHUNK_LINE => return at,
+                        _ => {
+                            self.complete = true;
+                            0
+                        }
                     }
-                    Ok(httparse::Status::Partial) if rest.len() < MAX_CHUNK_LINE => return at,
-                    _ => {
-                        self.complete = true;
-                        0
-                    }
-                },
+                }
                 Framing::Chunk(left) => {
                     let taken = self.keep(rest, left);
                     let left = left - taken as u64;
