@@ -88,6 +88,7 @@ pub(crate) struct Faults {
     /// Of a thousand journal writes and credentials: late, failed.
     pub(crate) late: u32,
     pub(crate) journal_fails: u32,
+    pub(crate) credential_fails: u32,
     pub(crate) cancels: u32,
     pub(crate) behaviour: Behaviour,
     pub(crate) timing: Timing,
@@ -176,6 +177,7 @@ impl Faults {
             acknowledges: 0,
             late: 0,
             journal_fails: 0,
+            credential_fails: 0,
             cancels: 0,
             behaviour: Behaviour {
                 step: 2 * SECOND,
@@ -262,6 +264,7 @@ impl Faults {
         self.contradicted = random.pick(&[0, 100]);
         self.invalid = random.pick(&[0, 100]);
         self.journal_fails = random.pick(&[0, 0, 100]);
+        self.credential_fails = random.pick(&[0, 0, 200]);
         self.behaviour.too_large = random.pick(&[0, 0, 50]);
         if random.chance(300) {
             self.burst = random.size(2, 40);

@@ -45,6 +45,8 @@ pub(crate) enum TicketKind {
 #[derive(Debug, Default)]
 struct Here {
     link: u32,
+    /// The latest connection of all.
+    newest: u32,
     sends: u32,
     answers: u32,
     acknowledgements: u32,
@@ -109,6 +111,10 @@ impl Ticket {
 
     pub(crate) fn progressed(&mut self, link: u32, update: u64) -> Option<Breach> {
         self.updates_received += 1;
+        if link < self.here.newest {
+            // What a stalled connection still holds has no order with what a later one brought.
+            return None;
+        }
         let id = &self.request.request_id;
         if self.received.is_some() && self.received == self.truth.recorded {
             return Some((
@@ -224,8 +230,8 @@ impl Ticket {
 
     fn on(&mut self, link: u32) -> &mut Here {
         if self.here.link != link {
-            let earlier = self.sends > 0;
-            self.here = Here { link, earlier, ..Here::default() };
+            let (earlier, newest) = (self.sends > 0, self.here.newest.max(link));
+            self.here = Here { link, newest, earlier, ..Here::default() };
         }
         &mut self.here
     }

@@ -22,7 +22,8 @@ impl World {
 
     /// Something that answers HTTP as a gateway should not.
     pub(super) fn impostor(&mut self, index: usize) -> GatewayEnd {
-        const ANSWERS: [&str; 11] = [
+        const ANSWERS: [&str; 12] = [
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 60\r\n\r\nBad token %TOKEN%",
             "HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nnope\n",
             "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 90\r\nContent-Length: 0\r\n\r\n",
             "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 99999999999\r\nContent-Length: 0\r\n\r\n",
@@ -37,7 +38,7 @@ impl World {
         ];
         let answer = match self.network.chance(100) {
             true => "HTTP/1.1 200 OK\r\nX: ".to_owned() + &"x".repeat(20_000),
-            false => self.network.pick(&ANSWERS).to_owned(),
+            false => self.network.pick(&ANSWERS).replace("%TOKEN%", &self.hosts[index].token),
         };
         let first_line: String =
             answer.lines().next().unwrap_or("silence").chars().take(60).collect();

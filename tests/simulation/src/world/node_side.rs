@@ -201,6 +201,9 @@ impl World {
         if host.attempt != attempt || host.node.phase() != Phase::Authenticating {
             return;
         }
+        if host.random.chance(self.faults.credential_fails) {
+            return self.tell(index, Input::CredentialFailed("the vault is closed"));
+        }
         let token = Secret::new(host.token.clone());
         self.tell(index, Input::Credential(Some(token)));
     }
