@@ -377,9 +377,9 @@ impl Ledger {
         self.written
     }
 
-    /// Whether answers were written whose arrival nothing proves yet.
-    pub(crate) fn has_unconfirmed(&self) -> bool {
-        !self.unconfirmed.is_empty()
+    /// How many answers were written whose arrival nothing proves yet.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.unconfirmed.len()
     }
 
     /// The gateway has read everything up to the answer that was the `written`th on this connection.

@@ -79,7 +79,8 @@ pub struct Timing {
     pub reconnect_delay: Duration,
     /// The longest delay between reconnects. Default 60 s.
     pub max_reconnect_delay: Duration,
-    /// How long the node waits after it has sent an answer before it asks, by a ping, whether the answer arrived. Default 1 s.
+    /// How long the node waits after it has sent an answer before it asks, by a ping, whether the answer arrived. It asks sooner
+    /// when unconfirmed answers fill a quarter of [`Limits::owed`] or [`Limits::kept_bytes`]. Default 1 s.
     pub confirm: Duration,
 }
 

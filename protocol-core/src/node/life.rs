@@ -112,6 +112,7 @@ impl Node {
                     heard: false,
                     pings: 0,
                     awaited: None,
+                    asked_at: 0,
                 });
                 self.life = Life::Opening;
                 self.timers.set(Deadline::Open, self.now.saturating_add(self.config.timing.open));

@@ -61,10 +61,11 @@ impl Node {
             return;
         }
         link.pings += 1;
+        link.asked_at = link.websocket.bytes_queued_total();
         self.timers.clear(Deadline::Confirm);
         link.awaited = Some(Ping {
             number,
-            written_at: link.websocket.bytes_queued_total(),
+            written_at: link.asked_at,
             answers: self.ledger.written(),
             sent_by_beat: link.websocket.bytes_sent_total(),
             beats: 0,

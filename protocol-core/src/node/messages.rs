@@ -101,8 +101,13 @@ impl Node {
                 websocket.transmit().len() < most
             });
         }
-        if self.ledger.has_unconfirmed() && link.awaited.is_none() {
-            if self.stopping != Stopping::No {
+        let unconfirmed = self.ledger.unconfirmed();
+        if unconfirmed > 0 && link.awaited.is_none() {
+            let bytes = link.websocket.bytes_queued_total() - link.asked_at;
+            let limits = &self.config.limits;
+            // What is unconfirmed takes room, and a busy gateway could fill it before the time to ask comes.
+            let much = unconfirmed >= limits.owed / 4 || bytes >= limits.kept_bytes as u64 / 4;
+            if much || self.stopping != Stopping::No {
                 self.ping();
             } else if !self.timers.is_set(Deadline::Confirm) {
                 self.timers

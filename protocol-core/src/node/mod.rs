@@ -96,6 +96,8 @@ struct Link {
     /// The number of the last ping, and what its pong proves.
     pings: u64,
     awaited: Option<Ping>,
+    /// The stream position just after the last ping.
+    asked_at: u64,
 }
 
 impl Node {

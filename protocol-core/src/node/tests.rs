@@ -15,21 +15,27 @@ struct Pair {
     now: Duration,
     settled: usize,
     answers: usize,
+    failures: usize,
     /// What the node has written and the network still holds back.
     under_way: Vec<u8>,
 }
 
 impl Pair {
     fn ready(heartbeat: Duration) -> Self {
+        Self::configured(|config| config.timing.heartbeat_interval = heartbeat)
+    }
+
+    fn configured(configure: impl FnOnce(&mut Config)) -> Self {
         let mut config =
             Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
-        config.timing.heartbeat_interval = heartbeat;
+        configure(&mut config);
         let mut pair = Self {
             node: Node::new(config, [7; 32]),
             gateway: Connection::server(websocket::Limits::default()),
             now: Duration::ZERO,
             settled: 0,
             answers: 0,
+            failures: 0,
             under_way: Vec::new(),
         };
         pair.input(Input::Start);
@@ -81,7 +87,10 @@ impl Pair {
             while let Some(event) = self.gateway.poll() {
                 match event {
                     Event::Request(_) => asked = true,
-                    Event::Text(text) if text.contains("command_response") => self.answers += 1,
+                    Event::Text(text) if text.contains("command_response") => {
+                        self.answers += 1;
+                        self.failures += usize::from(text.contains("\"status\":\"error\""));
+                    }
                     _ => {}
                 }
                 if std::mem::take(&mut asked) {
@@ -181,5 +190,20 @@ fn no_time_for_anything_is_no_endless_loop() {
         node.handle(now(millis), Input::Timeout).unwrap();
         let actions = std::iter::from_fn(|| node.poll_action()).count();
         assert!(actions <= 4, "{actions}");
+    }
+}
+
+#[test]
+fn many_answers_are_confirmed_before_they_fill_the_node() {
+    let limits: [fn(&mut Config); 2] =
+        [|config| config.limits.owed = 8, |config| config.limits.kept_bytes = 8];
+    for limit in limits {
+        let mut pair = Pair::configured(limit);
+        // No time passes, so no timer helps.
+        for number in 0..100 {
+            pair.gateway_says(&COMMAND.replace("c1", &format!("c{number}")));
+            pair.network_delivers();
+        }
+        assert_eq!((pair.answers, pair.failures), (100, 0));
     }
 }
