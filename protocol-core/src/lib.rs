@@ -114,6 +114,9 @@
 
 pub mod dialect;
 mod faults;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod ledger;
 pub mod node;

@@ -45,6 +45,9 @@ pub mod commands;
 
 mod directory;
 mod engine;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod graph;
 mod library;
 mod metadata;
