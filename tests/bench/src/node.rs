@@ -20,7 +20,8 @@ pub fn echo(args: Box<RawValue>) -> Box<RawValue> {
 
 /// The result is the arguments, read into a [`Value`] and written again.
 pub fn echo_value(args: Box<RawValue>) -> Box<RawValue> {
-    let args: Value = serde_json::from_str(args.get()).expect("the arguments are JSON");
+    let args: Box<str> = args.into();
+    let args: Value = serde_json::from_str(&args).expect("the arguments are JSON");
     RawValue::from_string(args.to_string()).expect("a Value is JSON")
 }
 

@@ -104,5 +104,5 @@ pub(crate) fn measure(table: &mut Table, runtime: &Runtime, shape: Shape, size: 
 }
 
 fn bytes(size: usize) -> String {
-    if size % 1024 == 0 { format!("{} KiB", size / 1024) } else { format!("{size} B") }
+    if size >= 1024 { format!("{} KiB", size / 1024) } else { format!("{size} B") }
 }
