@@ -29,7 +29,7 @@ fn lossy_worlds_break_no_rule() {
 
 #[test]
 fn hostile_worlds_break_no_rule() {
-    explore(Mix::Hostile, 40, 2);
+    explore(Mix::Hostile, 25, 2);
 }
 
 #[test]
