@@ -120,7 +120,7 @@ fn check(head: RequestHead) -> Result<Asked, HandshakeFault> {
 
 /// The value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2), `None` when the key is not 16
 /// bytes in Base64. For HTTP servers that upgrade a stream themselves and then use
-/// [`Connection::upgraded`](super::Connection::upgraded).
+/// [`Connection::upgraded`](crate::websocket::Connection::upgraded).
 pub fn accept_value(key: &[u8]) -> Option<String> {
     let valid = BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     valid.then(|| derive_accept_key(key))
