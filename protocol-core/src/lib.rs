@@ -122,6 +122,7 @@ mod ledger;
 pub mod node;
 pub mod peer;
 mod random;
+pub mod recording;
 mod secret;
 mod time;
 mod timers;

@@ -15,7 +15,7 @@ impl fmt::Display for WorkId {
 
 /// The id of one run, a UUID made from the node's seed. It appears as `job_id` on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobId(u128);
+pub struct JobId(pub(crate) u128);
 
 impl JobId {
     /// A version 4 UUID (RFC 9562 section 5.4) out of random bytes.

@@ -195,6 +195,15 @@ impl Node {
         self.link.as_ref().map_or(&[], |link| link.websocket.transmit())
     }
 
+    /// What was queued on this connection behind the first `count` bytes, if there is any. All of it still waits.
+    pub(crate) fn queued_since(&self, count: u64) -> Option<&[u8]> {
+        let websocket = &self.link.as_ref()?.websocket;
+        let fresh = websocket.bytes_queued_total().checked_sub(count).filter(|fresh| *fresh > 0)?;
+        let waiting = websocket.transmit();
+        let start = waiting.len().checked_sub(usize::try_from(fresh).ok()?)?;
+        Some(&waiting[start..])
+    }
+
     /// When to give [`Input::Timeout`] at the latest, and what for. In the time of [`Now::monotonic`].
     pub fn deadline(&self) -> Option<(Duration, Deadline)> {
         self.timers.next()

@@ -63,7 +63,7 @@ impl ClientRequest {
         Ok(self)
     }
 
-    fn write(&self, key: &str) -> Vec<u8> {
+    pub(crate) fn write(&self, key: &str) -> Vec<u8> {
         let mut head = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",

@@ -1,0 +1,225 @@
+//! Digests of what a node does: equal for equal content, in every version that means the same by it.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::record::{ActionKind, Mark};
+use super::secrets::Secrets;
+use super::wire::{put_duration, put_number};
+use crate::node::{Action, Event, LostReason, StopReason};
+use crate::websocket::{Closed, Refusal, RetryAfter};
+use crate::work::{Outcome, Task, Work, WorkId, WorkflowSource};
+
+/// Makes digests. `Some` secrets are replaced first, so that the digest is that of a node that only ever knew the
+/// stand-ins.
+#[derive(Debug)]
+pub(super) struct Digester<'a> {
+    scratch: &'a mut Vec<u8>,
+    secrets: Option<&'a Secrets>,
+}
+
+impl<'a> Digester<'a> {
+    pub(super) fn new(scratch: &'a mut Vec<u8>, secrets: Option<&'a Secrets>) -> Self {
+        scratch.clear();
+        Self { scratch, secrets }
+    }
+
+    pub(super) fn action(mut self, action: &Action) -> Mark {
+        let kind = ActionKind::of(action);
+        match action {
+            Action::Authenticate | Action::Connect | Action::Disconnect => {}
+            Action::Admit(work) => {
+                self.work(work);
+                self.task(&work.task);
+            }
+            // It is the work that was admitted, with the same task.
+            Action::Start(work) => {
+                self.work(work);
+                put_number(self.scratch, work.task.size() as u64);
+            }
+            Action::Cancel(WorkId(work)) | Action::Settled(WorkId(work)) => {
+                put_number(self.scratch, *work);
+            }
+            Action::Record(answer) => {
+                put_number(self.scratch, answer.work.0);
+                self.text(&answer.request_id);
+                match &answer.outcome {
+                    Outcome::Completed(result) => self.text(result.get()),
+                    Outcome::Failed(failure) => {
+                        self.text(&failure.message);
+                        self.option(failure.partial.as_ref().map(|partial| partial.get()));
+                    }
+                }
+            }
+            Action::Notify(event) => self.event(event),
+            Action::Stopped(reason) => match reason {
+                StopReason::Requested => self.scratch.push(0),
+                StopReason::Refused(refusal) => self.refusal(1, refusal),
+                StopReason::NotAGateway(closed) => self.closed(2, closed),
+                StopReason::UnusableCredential(why) => self.reason(3, why),
+            },
+        }
+        Mark { kind, digest: xxh3_64(self.scratch) }
+    }
+
+    /// Of whole frames of a client.
+    pub(super) fn frames(self, frames: &[u8]) -> u64 {
+        let Some(secrets) = self.secrets else { return xxh3_64(frames) };
+        self.scratch.extend_from_slice(frames);
+        replace_in_frames(self.scratch, secrets);
+        xxh3_64(self.scratch)
+    }
+
+    fn work(&mut self, work: &Work) {
+        let Work { id, request_id, job_id, user_id, task: _ } = work;
+        put_number(self.scratch, id.0);
+        self.text(request_id);
+        self.scratch.extend_from_slice(&job_id.0.to_le_bytes());
+        self.text(user_id);
+    }
+
+    fn task(&mut self, task: &Task) {
+        match task {
+            Task::Workflow { source: WorkflowSource::Id(id), params } => {
+                self.reason(0, id);
+                self.text(params.get());
+            }
+            Task::Workflow { source: WorkflowSource::Graph(graph), params } => {
+                self.reason(1, graph.get());
+                self.text(params.get());
+            }
+            Task::Command { name, args } => {
+                self.reason(2, name);
+                self.text(args.get());
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Connected | Event::Ready => {}
+            Event::Lost { reason, retry_in } => {
+                match reason {
+                    LostReason::NoCredential(why) => self.reason(0, why),
+                    LostReason::ConnectFailed(why) => self.reason(1, why),
+                    LostReason::Refused(refusal) => self.refusal(2, refusal),
+                    LostReason::Closed(closed) => self.closed(3, closed),
+                    LostReason::Disconnected(why) => self.reason(4, why),
+                    // The names of plain variants change less often than sentences.
+                    LostReason::TimedOut(deadline) => self.reason(5, &format!("{deadline:?}")),
+                    LostReason::UnusableCredential(why) => self.reason(6, why),
+                }
+                if let Some(delay) = retry_in {
+                    put_duration(self.scratch, *delay);
+                }
+            }
+            Event::GatewayError { error, details } => {
+                self.text(error);
+                self.option(details.as_deref());
+            }
+            Event::Custom { kind, text } => {
+                self.text(kind);
+                self.text(text);
+            }
+            Event::Faulty { problem } => self.text(problem),
+            Event::UpdatesDropped { work, dropped } => {
+                put_number(self.scratch, work.0);
+                put_number(self.scratch, *dropped);
+            }
+        }
+    }
+
+    fn refusal(&mut self, which: u8, refusal: &Refusal) {
+        self.reason(which, refusal.reason());
+        put_number(self.scratch, refusal.status().into());
+        match refusal.retry_after() {
+            None => self.scratch.push(0),
+            Some(RetryAfter::Seconds(seconds)) => {
+                self.scratch.push(1);
+                put_number(self.scratch, seconds);
+            }
+            Some(RetryAfter::UnixTime(time)) => {
+                self.scratch.push(2);
+                self.scratch.extend_from_slice(&time.to_le_bytes());
+            }
+        }
+        self.bytes(refusal.body());
+    }
+
+    fn closed(&mut self, which: u8, closed: &Closed) {
+        self.scratch.push(which);
+        match closed {
+            Closed::Clean { initiated_by, code, reason } => {
+                self.reason(0, &format!("{initiated_by:?}"));
+                put_number(self.scratch, code.map_or(0, |code| code.get().into()));
+                self.text(reason);
+            }
+            Closed::Fault(fault) => self.reason(1, &format!("{fault:?}")),
+            Closed::Handshake(fault) => self.reason(2, &format!("{fault:?}")),
+            Closed::Rejected { status } => {
+                self.scratch.push(3);
+                put_number(self.scratch, (*status).into());
+            }
+            Closed::Lost => self.scratch.push(4),
+            Closed::OpeningTimedOut => self.scratch.push(5),
+        }
+    }
+
+    fn reason(&mut self, which: u8, text: &str) {
+        self.scratch.push(which);
+        self.text(text);
+    }
+
+    fn option(&mut self, text: Option<&str>) {
+        self.scratch.push(text.is_some().into());
+        self.text(text.unwrap_or_default());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        let digest = match self.secrets {
+            None => xxh3_64(bytes),
+            Some(secrets) => {
+                let mut bytes = bytes.to_vec();
+                secrets.replace(&mut bytes);
+                xxh3_64(&bytes)
+            }
+        };
+        put_number(self.scratch, bytes.len() as u64);
+        self.scratch.extend_from_slice(&digest.to_le_bytes());
+    }
+}
+
+/// Replaces secrets in the payloads of a client's frames, which it masks.
+fn replace_in_frames(frames: &mut [u8], secrets: &Secrets) {
+    let mut rest = frames;
+    while let Some([_, second]) = rest.first_chunk::<2>().copied() {
+        let (more, length): (usize, u64) = match (second & 0x7f, &*rest) {
+            (126, [_, _, a, b, ..]) => (2, u64::from(u16::from_be_bytes([*a, *b]))),
+            (127, long) => match long.get(2..10).and_then(|bytes| bytes.try_into().ok()) {
+                Some(bytes) => (8, u64::from_be_bytes(bytes)),
+                None => return,
+            },
+            (short, _) => (0, short.into()),
+        };
+        let start = 2 + more + 4;
+        let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
+        let Some(end) = end.filter(|end| *end <= rest.len()) else { return };
+        let (frame, after) = rest.split_at_mut(end);
+        let (header, payload) = frame.split_at_mut(start);
+        let mut mask = [0; 4];
+        mask.copy_from_slice(&header[2 + more..]);
+        flip(payload, mask);
+        secrets.replace(payload);
+        flip(payload, mask);
+        rest = after;
+    }
+}
+
+fn flip(payload: &mut [u8], mask: [u8; 4]) {
+    for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+}

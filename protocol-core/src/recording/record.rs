@@ -1,0 +1,366 @@
+//! The records: what happened to the node, and marks of what it did about it.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::wire::{
+    Cursor, Malformed, put_bytes, put_difference, put_duration, put_number, put_size,
+};
+use crate::node::{Action, Event, Input, Misuse};
+use crate::secret::Secret;
+use crate::time::{Now, Timestamp};
+use crate::work::{Failure, Outcome, Update, WorkId};
+
+/// One record.
+#[derive(Debug)]
+pub(super) enum Record<'a> {
+    Input(Now, Input<'a>),
+    /// The input before was refused.
+    Refused(Misuse),
+    /// An action was taken.
+    Action(Mark),
+    /// There was no further action.
+    Drained,
+    /// Bytes were queued for the socket.
+    Queued {
+        count: u64,
+        digest: u64,
+    },
+    /// The digest of everything since the last one.
+    Check(u64),
+    End(End),
+}
+
+/// What is kept of an action: which it was, and a digest of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) kind: ActionKind,
+    pub(super) digest: u64,
+}
+
+/// Why a recording goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// The node ran no longer.
+    Closed,
+    /// The recording had reached its bound. It holds the beginning, because a replay must start there.
+    Full,
+    /// Whoever keeps the recording was slower than the node.
+    Behind,
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the node ran no longer",
+            Self::Full => "the recording was full; the node went on",
+            Self::Behind => "the disk was slower than the node; the node went on",
+        })
+    }
+}
+
+macro_rules! action_kinds {
+    ($($kind:ident = $number:literal: $pattern:pat, $name:literal;)*) => {
+        /// Which action it was.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum ActionKind { $($kind = $number,)* }
+
+        impl ActionKind {
+            pub(super) fn of(action: &Action) -> Self {
+                match action { $($pattern => Self::$kind,)* }
+            }
+
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            fn from_number(number: u8) -> Result<Self, Malformed> {
+                match number { $($number => Ok(Self::$kind),)* _ => Err(Malformed::Value) }
+            }
+        }
+    };
+}
+
+action_kinds! {
+    Authenticate = 0x40: Action::Authenticate, "Authenticate";
+    Connect = 0x41: Action::Connect, "Connect";
+    Disconnect = 0x42: Action::Disconnect, "Disconnect";
+    Admit = 0x43: Action::Admit(_), "Admit";
+    Start = 0x44: Action::Start(_), "Start";
+    Cancel = 0x45: Action::Cancel(_), "Cancel";
+    Record = 0x46: Action::Record(_), "Record";
+    Settled = 0x47: Action::Settled(_), "Settled";
+    Stopped = 0x48: Action::Stopped(_), "Stopped";
+    Connected = 0x49: Action::Notify(Event::Connected), "Notify(Connected)";
+    Ready = 0x4a: Action::Notify(Event::Ready), "Notify(Ready)";
+    Lost = 0x4b: Action::Notify(Event::Lost { .. }), "Notify(Lost)";
+    GatewayError = 0x4c: Action::Notify(Event::GatewayError { .. }), "Notify(GatewayError)";
+    Custom = 0x4d: Action::Notify(Event::Custom { .. }), "Notify(Custom)";
+    Faulty = 0x4e: Action::Notify(Event::Faulty { .. }), "Notify(Faulty)";
+    UpdatesDropped = 0x4f: Action::Notify(Event::UpdatesDropped { .. }), "Notify(UpdatesDropped)";
+}
+
+/// The clocks, of which a record holds how far they went on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clocks {
+    monotonic: Duration,
+    utc: i64,
+}
+
+impl Clocks {
+    fn put(&mut self, out: &mut Vec<u8>, now: Now) {
+        let passed = nanos(now.monotonic) - nanos(self.monotonic);
+        let utc = now.utc.as_micros();
+        put_difference(out, passed);
+        // The wall clock nearly always went as far.
+        put_difference(out, i128::from(utc) - i128::from(self.utc) - passed / 1000);
+        *self = Self { monotonic: now.monotonic, utc };
+    }
+
+    fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<Now, Malformed> {
+        let passed = cursor.difference()?;
+        let off = cursor.difference()?;
+        let monotonic = nanos(self.monotonic).checked_add(passed).ok_or(Malformed::Value)?;
+        let monotonic = u128::try_from(monotonic).map_err(|_| Malformed::Value)?;
+        let secs = u64::try_from(monotonic / 1_000_000_000).map_err(|_| Malformed::Value)?;
+        self.monotonic = Duration::new(secs, (monotonic % 1_000_000_000) as u32);
+        let utc = i128::from(self.utc).checked_add(passed / 1000);
+        let utc = utc.and_then(|utc| utc.checked_add(off)).ok_or(Malformed::Value)?;
+        self.utc = i64::try_from(utc).map_err(|_| Malformed::Value)?;
+        Ok(Now::new(self.monotonic, Timestamp::from_micros(self.utc)))
+    }
+}
+
+fn nanos(duration: Duration) -> i128 {
+    i128::from(duration.as_secs()) * 1_000_000_000 + i128::from(duration.subsec_nanos())
+}
+
+/// Writes an input as it is; a credential must be a stand-in already. Returns where its content begins.
+pub(super) fn put_input(
+    out: &mut Vec<u8>,
+    clocks: &mut Clocks,
+    now: Now,
+    input: &Input<'_>,
+) -> usize {
+    out.push(match input {
+        Input::Start => 0,
+        Input::Credential(None) => 1,
+        Input::Credential(Some(_)) => 2,
+        Input::CredentialFailed(_) => 3,
+        Input::Connected => 4,
+        Input::ConnectFailed(_) => 5,
+        Input::Received(_) => 6,
+        Input::ReceivedEof => 7,
+        Input::Disconnected(_) => 8,
+        Input::Sent(_) => 9,
+        Input::Timeout => 10,
+        Input::Admitted(_) => 11,
+        Input::NotAdmitted(..) => 12,
+        Input::Progress(..) => 13,
+        Input::Answer(_, Outcome::Completed(_)) => 14,
+        Input::Answer(_, Outcome::Failed(_)) => 15,
+        Input::Recorded(_) => 16,
+        Input::Cancel(..) => 17,
+        Input::Custom(_) => 18,
+        Input::Stop(_) => 19,
+    });
+    clocks.put(out, now);
+    let content = out.len();
+    match input {
+        Input::Start
+        | Input::Credential(None)
+        | Input::Connected
+        | Input::ReceivedEof
+        | Input::Timeout => {}
+        Input::Credential(Some(secret)) => put_bytes(out, secret.expose().as_bytes()),
+        Input::Received(bytes) => {
+            put_size(out, bytes.len());
+            let content = out.len();
+            out.extend_from_slice(bytes);
+            return content;
+        }
+        Input::CredentialFailed(text)
+        | Input::ConnectFailed(text)
+        | Input::Disconnected(text)
+        | Input::Custom(text) => put_bytes(out, text.as_bytes()),
+        Input::Sent(count) => put_size(out, *count),
+        Input::Admitted(WorkId(work)) | Input::Recorded(WorkId(work)) => put_number(out, *work),
+        Input::NotAdmitted(WorkId(work), text) | Input::Cancel(WorkId(work), text) => {
+            put_number(out, *work);
+            put_bytes(out, text.as_bytes());
+        }
+        Input::Progress(WorkId(work), Update { kind, data, key }) => {
+            put_number(out, *work);
+            put_bytes(out, kind.as_bytes());
+            put_bytes(out, data.get().as_bytes());
+            put_option(out, key.as_deref());
+        }
+        Input::Answer(WorkId(work), Outcome::Completed(result)) => {
+            put_number(out, *work);
+            put_bytes(out, result.get().as_bytes());
+        }
+        Input::Answer(WorkId(work), Outcome::Failed(Failure { message, partial })) => {
+            put_number(out, *work);
+            put_bytes(out, message.as_bytes());
+            put_option(out, partial.as_ref().map(|partial| partial.get()));
+        }
+        Input::Stop(grace) => put_duration(out, *grace),
+    }
+    content
+}
+
+/// The bytes of content that an input has, the measure of how much its record needs.
+pub(super) fn size(input: &Input<'_>) -> usize {
+    match input {
+        Input::Received(bytes) => bytes.len(),
+        Input::Credential(Some(secret)) => secret.expose().len(),
+        Input::CredentialFailed(text)
+        | Input::ConnectFailed(text)
+        | Input::Disconnected(text)
+        | Input::Custom(text)
+        | Input::NotAdmitted(_, text)
+        | Input::Cancel(_, text) => text.len(),
+        Input::Progress(_, update) => update.size(),
+        Input::Answer(_, outcome) => outcome.size(),
+        Input::Start
+        | Input::Credential(None)
+        | Input::Connected
+        | Input::ReceivedEof
+        | Input::Sent(_)
+        | Input::Timeout
+        | Input::Admitted(_)
+        | Input::Recorded(_)
+        | Input::Stop(_) => 0,
+    }
+}
+
+pub(super) fn put_action(out: &mut Vec<u8>, mark: Mark) {
+    out.push(mark.kind as u8);
+    out.extend_from_slice(&mark.digest.to_le_bytes());
+}
+
+pub(super) fn put_drained(out: &mut Vec<u8>) {
+    out.push(DRAINED);
+}
+
+pub(super) fn put_queued(out: &mut Vec<u8>, count: u64, digest: u64) {
+    out.push(QUEUED);
+    put_number(out, count);
+    out.extend_from_slice(&digest.to_le_bytes());
+}
+
+pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
+    out.push(REFUSED);
+    out.push(match misuse {
+        Misuse::WrongState => 0,
+        Misuse::SentTooMuch => 1,
+        Misuse::UnknownWork => 2,
+        Misuse::NotACustomMessage => 3,
+        Misuse::NotSendable => 4,
+    });
+}
+
+pub(super) fn put_check(out: &mut Vec<u8>, digest: u64) {
+    out.push(CHECK);
+    out.extend_from_slice(&digest.to_le_bytes());
+}
+
+pub(super) fn put_end(out: &mut Vec<u8>, end: End) {
+    out.push(END);
+    out.push(match end {
+        End::Closed => 0,
+        End::Full => 1,
+        End::Behind => 2,
+    });
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn read(cursor: &mut Cursor<'a>, clocks: &mut Clocks) -> Result<Self, Malformed> {
+        Ok(match cursor.byte()? {
+            kind @ 0..=19 => {
+                let now = clocks.read(cursor)?;
+                Self::Input(now, read_input(kind, cursor)?)
+            }
+            DRAINED => Self::Drained,
+            QUEUED => Self::Queued { count: cursor.number()?, digest: cursor.digest()? },
+            REFUSED => Self::Refused(match cursor.byte()? {
+                0 => Misuse::WrongState,
+                1 => Misuse::SentTooMuch,
+                2 => Misuse::UnknownWork,
+                3 => Misuse::NotACustomMessage,
+                4 => Misuse::NotSendable,
+                _ => return Err(Malformed::Value),
+            }),
+            CHECK => Self::Check(cursor.digest()?),
+            END => Self::End(match cursor.byte()? {
+                0 => End::Closed,
+                1 => End::Full,
+                2 => End::Behind,
+                _ => return Err(Malformed::Value),
+            }),
+            other => {
+                let kind = ActionKind::from_number(other)?;
+                Self::Action(Mark { kind, digest: cursor.digest()? })
+            }
+        })
+    }
+}
+
+fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malformed> {
+    Ok(match kind {
+        0 => Input::Start,
+        1 => Input::Credential(None),
+        2 => Input::Credential(Some(Secret::new(cursor.text()?))),
+        3 => Input::CredentialFailed(cursor.text()?),
+        4 => Input::Connected,
+        5 => Input::ConnectFailed(cursor.text()?),
+        6 => Input::Received(cursor.bytes()?),
+        7 => Input::ReceivedEof,
+        8 => Input::Disconnected(cursor.text()?),
+        9 => Input::Sent(cursor.size()?),
+        10 => Input::Timeout,
+        11 => Input::Admitted(WorkId(cursor.number()?)),
+        12 => Input::NotAdmitted(WorkId(cursor.number()?), cursor.text()?),
+        13 => {
+            let work = WorkId(cursor.number()?);
+            let kind = cursor.text()?.to_owned();
+            let data = read_json(cursor)?;
+            Input::Progress(work, Update { kind, data, key: read_option(cursor)? })
+        }
+        14 => Input::Answer(WorkId(cursor.number()?), Outcome::Completed(read_json(cursor)?)),
+        15 => {
+            let work = WorkId(cursor.number()?);
+            let message = cursor.text()?.to_owned();
+            let partial = if cursor.flag()? { Some(read_json(cursor)?) } else { None };
+            Input::Answer(work, Outcome::Failed(Failure { message, partial }))
+        }
+        16 => Input::Recorded(WorkId(cursor.number()?)),
+        17 => Input::Cancel(WorkId(cursor.number()?), cursor.text()?),
+        18 => Input::Custom(cursor.text()?),
+        19 => Input::Stop(cursor.duration()?),
+        _ => return Err(Malformed::Value),
+    })
+}
+
+fn put_option(out: &mut Vec<u8>, text: Option<&str>) {
+    out.push(text.is_some().into());
+    if let Some(text) = text {
+        put_bytes(out, text.as_bytes());
+    }
+}
+
+fn read_option(cursor: &mut Cursor<'_>) -> Result<Option<String>, Malformed> {
+    Ok(if cursor.flag()? { Some(cursor.text()?.to_owned()) } else { None })
+}
+
+fn read_json(cursor: &mut Cursor<'_>) -> Result<Box<RawValue>, Malformed> {
+    RawValue::from_string(cursor.text()?.to_owned()).map_err(|_| Malformed::Value)
+}
+
+const DRAINED: u8 = 0x60;
+const QUEUED: u8 = 0x61;
+const REFUSED: u8 = 0x62;
+const CHECK: u8 = 0x70;
+const END: u8 = 0x71;

@@ -1,0 +1,212 @@
+//! What the gateway sends, searched for secrets as it is recorded.
+
+use std::ops::Range;
+
+use super::secrets::{Joiner, Secrets};
+
+/// The bytes of one connection. A secret is found in one read, across reads, and across the frames of one message.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    bytes: Joiner,
+    message: Joiner,
+    stage: Stage,
+}
+
+/// Where in the stream the next byte is.
+#[derive(Debug)]
+enum Stage {
+    /// In the head of an HTTP answer; so much of its beginning is known, and so much of the empty line that ends it.
+    Head { start: Vec<u8>, ending: usize },
+    /// In the body of an answer that is no upgrade.
+    Body,
+    /// In the header of a frame.
+    Header(Vec<u8>),
+    /// In the payload of a frame: this much is left. `part`: it belongs to a message of several frames.
+    Payload { left: u64, part: bool, last: bool },
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Head { start: Vec::new(), ending: 0 }
+    }
+}
+
+impl Stream {
+    /// Takes what was received: `piece` of `out`, in the record that begins at `record`. True when it quoted a secret.
+    pub(super) fn receive(
+        &mut self,
+        out: &mut [u8],
+        piece: Range<usize>,
+        record: usize,
+        secrets: &Secrets,
+    ) -> bool {
+        let mut found = self.bytes.join(out, piece.clone(), record, secrets);
+        let mut at = piece.start;
+        while at < piece.end {
+            match &mut self.stage {
+                Stage::Body => return found,
+                Stage::Head { start, ending } => {
+                    let byte = out[at];
+                    at += 1;
+                    if start.len() < UPGRADED.len() {
+                        start.push(byte);
+                    }
+                    *ending = match (byte, *ending) {
+                        (b'\r', 2) => 3,
+                        (b'\r', _) => 1,
+                        (b'\n', 1) => 2,
+                        (b'\n', 3) => 4,
+                        _ => 0,
+                    };
+                    if *ending == 4 {
+                        self.stage = match start.as_slice() {
+                            UPGRADED => Stage::Header(Vec::new()),
+                            interim if interim.starts_with(INTERIM) => Stage::default(),
+                            _ => Stage::Body,
+                        };
+                    }
+                }
+                Stage::Header(header) => {
+                    header.push(out[at]);
+                    at += 1;
+                    if let Some(payload) = payload(header) {
+                        self.stage = payload;
+                    }
+                }
+                Stage::Payload { left, part, last } => {
+                    let count = (piece.end - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    if *part {
+                        found |= self.message.join(out, at..at + count, record, secrets);
+                    }
+                    at += count;
+                    *left -= count as u64;
+                    if *left == 0 {
+                        if *last {
+                            self.message.forget();
+                        }
+                        self.stage = Stage::Header(Vec::new());
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Where the record begins from which on bytes may still change.
+    pub(super) fn held(&self) -> Option<usize> {
+        [self.bytes.held(), self.message.held()].into_iter().flatten().min()
+    }
+
+    /// The first `count` bytes of what is kept are gone.
+    pub(super) fn shift(&mut self, count: usize) {
+        self.bytes.shift(count);
+        self.message.shift(count);
+    }
+
+    /// Nothing that was received changes any more.
+    pub(super) fn release(&mut self) {
+        self.bytes.forget();
+        self.message.forget();
+    }
+}
+
+/// The stage that follows a frame's header, once the header is whole.
+fn payload(header: &[u8]) -> Option<Stage> {
+    let (first, second) = (*header.first()?, *header.get(1)?);
+    let length = u64::from(second & 0x7f);
+    let (more, mask) = (
+        match length {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        },
+        // A server must not mask; the connection ends with such a frame.
+        if second & 0x80 == 0 { 0 } else { 4 },
+    );
+    if header.len() < 2 + more + mask {
+        return None;
+    }
+    let left = match more {
+        0 => length,
+        _ => header[2..2 + more].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
+    };
+    let (last, opcode) = (first & 0x80 != 0, first & 0x0f);
+    let control = opcode & 0x8 != 0;
+    // A message in one frame has been searched already.
+    let whole = last && opcode != 0;
+    let part = !control && !whole;
+    Some(match left {
+        0 => Stage::Header(Vec::new()),
+        left => Stage::Payload { left, part, last: last && !control },
+    })
+}
+
+const UPGRADED: &[u8] = b"HTTP/1.1 101";
+const INTERIM: &[u8] = b"HTTP/1.1 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    const TOKEN: &str = "s3cret-t0ken/9";
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        secrets.learn(&Secret::new(TOKEN));
+        secrets
+    }
+
+    /// What is recorded of a stream that comes in pieces of these sizes.
+    fn recorded(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
+        let secrets = secrets();
+        let (mut out, mut scanner) = (Vec::new(), Stream::default());
+        let mut rest = stream;
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, after) = rest.split_at(rest.len().min(*size));
+            rest = after;
+            let start = out.len();
+            out.extend_from_slice(piece);
+            let end = out.len();
+            scanner.receive(&mut out, start..end, start, &secrets);
+        }
+        out
+    }
+
+    fn frame(first: u8, payload: &str) -> Vec<u8> {
+        let mut frame = vec![first, u8::try_from(payload.len()).expect("short")];
+        frame.extend_from_slice(payload.as_bytes());
+        frame
+    }
+
+    #[test]
+    fn a_quoted_token_is_replaced_however_the_stream_is_cut() {
+        let mut stream = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Yes\r\nX: ".to_vec();
+        stream.extend_from_slice(TOKEN.as_bytes());
+        stream.extend_from_slice(b" s3c s3cret-t0ken s3cret-t0ken%2F9\r\n\r\n");
+        stream.extend(frame(0x81, r#"{"type":"x","said":"s3cret-t0ken\/9"}"#));
+        // One message in three frames, with a ping between.
+        stream.extend(frame(0x01, "{\"t\":\"s3cr"));
+        stream.extend(frame(0x89, "?"));
+        stream.extend(frame(0x00, "et-t0k"));
+        stream.extend(frame(0x80, "en/9\"}"));
+        // Two messages that only look like it.
+        stream.extend(frame(0x81, "s3cret-"));
+        stream.extend(frame(0x81, "t0ken/9"));
+        let whole = recorded(&stream, &[usize::MAX]);
+        assert_eq!(whole.len(), stream.len());
+        let text = String::from_utf8_lossy(&whole).into_owned();
+        assert!(text.contains("X: a1aaaa-a1aaa/1 s3c s3cret-t0ken a1aaaa-a1aaa%2F1\r\n"), "{text}");
+        assert!(text.contains(r#""said":"a1aaaa-a1aaa\/1""#), "{text}");
+        assert!(text.contains("\"t\":\"a1aa") && text.contains("aa-a1a"), "{text}");
+        assert!(text.contains("aa/1\"}"), "{text}");
+        assert!(text.contains("s3cret-\u{fffd}\u{7}t0ken/9"), "{text}");
+        for size in 1..stream.len() {
+            assert_eq!(recorded(&stream, &[size]), whole, "in pieces of {size}");
+        }
+        assert_eq!(recorded(&stream, &[1, 7, 2, 30]), whole);
+    }
+}
