@@ -34,7 +34,7 @@ fn hostile_worlds_break_no_rule() {
 
 #[test]
 fn crowded_worlds_break_no_rule() {
-    explore(Mix::Crowded, 60, 5);
+    explore(Mix::Crowded, 40, 3);
 }
 
 #[test]
