@@ -9,7 +9,7 @@ use crate::work::{Answer, JobId, Task, Update, Work, WorkflowSource};
 /// One request, from its arrival until it is forgotten.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) request_id: String,
+    pub(super) request_id: Arc<str>,
     pub(super) job_id: JobId,
     pub(super) kind: TaskKind,
     /// Tells the same request from another under the same id.
@@ -53,7 +53,7 @@ pub(super) enum Accept {
 
 impl Entry {
     pub(super) fn new(
-        request_id: String,
+        request_id: Arc<str>,
         job_id: JobId,
         kind: TaskKind,
         digest: u128,

@@ -31,7 +31,7 @@ pub(crate) struct Ledger {
     random: Random,
     next_id: u64,
     entries: BTreeMap<WorkId, Entry>,
-    by_request: BTreeMap<String, WorkId>,
+    by_request: BTreeMap<Arc<str>, WorkId>,
     waiting: VecDeque<WorkId>,
     /// Work with something to send, each at most once.
     outgoing: VecDeque<WorkId>,
@@ -117,7 +117,7 @@ impl Ledger {
         self.forget_old(now);
         let kind = TaskKind::from(&task);
         let digest = digest(&user_id, &task);
-        if let Some(&id) = self.by_request.get(&request_id) {
+        if let Some(&id) = self.by_request.get(&*request_id) {
             match self.rules.repeated_id {
                 RepeatedId::Replay => return self.repeat(id, digest, request_id, kind),
                 RepeatedId::Supersede => self.abandon(id, actions),
@@ -130,13 +130,14 @@ impl Ledger {
         let id = WorkId(self.next_id);
         self.next_id += 1;
         let job_id = JobId::from_random(self.random.bytes());
-        let work = Arc::new(Work { id, request_id: request_id.clone(), job_id, user_id, task });
+        let key: Arc<str> = request_id.as_str().into();
+        let work = Arc::new(Work { id, request_id, job_id, user_id, task });
         actions.push_back(Action::Admit(Arc::clone(&work)));
         self.tally.owed += 1;
         self.tally.waiting += 1;
         self.tally.waiting_bytes += size;
-        self.by_request.insert(request_id.clone(), id);
-        self.entries.insert(id, Entry::new(request_id, job_id, kind, digest, work));
+        self.by_request.insert(Arc::clone(&key), id);
+        self.entries.insert(id, Entry::new(key, job_id, kind, digest, work));
     }
 
     /// A request that is answered as failed without becoming work.
@@ -174,7 +175,7 @@ impl Ledger {
     pub(crate) fn not_admitted(&mut self, id: WorkId, reason: &str) -> Result<(), Misuse> {
         let Some(entry) = self.entry(id)? else { return Ok(()) };
         if matches!(entry.stage, Stage::Admitting(_)) {
-            let (request_id, kind) = (entry.request_id.clone(), entry.kind.clone());
+            let (request_id, kind) = (String::from(&*entry.request_id), entry.kind.clone());
             self.remove(id);
             self.refuse(
                 request_id,
@@ -485,7 +486,7 @@ impl Ledger {
         let outcome = self.within_budget(outcome);
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let size = outcome.size();
-        let request_id = entry.request_id.clone();
+        let request_id = String::from(&*entry.request_id);
         let answer = Arc::new(Answer { work: id, request_id, outcome });
         let former = std::mem::replace(&mut entry.stage, Stage::Recording(Arc::clone(&answer)));
         if self.rules.acknowledge && entry.accept == Accept::NotDue {

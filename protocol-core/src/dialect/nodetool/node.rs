@@ -49,11 +49,8 @@ impl NodeSession for Node {
         };
         let kind = envelope.kind.text("type").ok().flatten();
         match kind.as_deref() {
-            Some("workflow_request") => self.read_request(&envelope, TaskKind::Workflow),
-            Some("command_request") => {
-                let name = envelope.command.text("command").ok().flatten().unwrap_or_default();
-                self.read_request(&envelope, TaskKind::Command(name.into()))
-            }
+            Some("workflow_request") => self.read_request(&envelope, Asked::Workflow),
+            Some("command_request") => self.read_request(&envelope, Asked::Command),
             Some("ack") => match envelope.request_id.required_text("request_id") {
                 Ok(id) => FromGateway::Settled { request_id: id.into_owned() },
                 Err(invalid) => fault(invalid.to_string(), FaultReply::Silence),
@@ -157,7 +154,7 @@ impl NodeSession for Node {
 }
 
 impl Node {
-    fn read_request(&self, envelope: &Envelope<'_>, kind: TaskKind) -> FromGateway {
+    fn read_request(&self, envelope: &Envelope<'_>, asked: Asked) -> FromGateway {
         let Some(request_id) = envelope.readable_request_id() else {
             let problem = match envelope.request_id.required_text("request_id") {
                 Err(invalid) => invalid.to_string(),
@@ -165,16 +162,18 @@ impl Node {
             };
             return fault(problem, FaultReply::Error { request_id: None });
         };
-        match self.task(envelope, &kind) {
+        match self.task(envelope, asked) {
             Ok((user_id, task)) => FromGateway::Work { request_id, user_id, task },
-            Err(problem) => fault(problem, FaultReply::Answer { request_id, kind }),
+            Err(problem) => {
+                fault(problem, FaultReply::Answer { request_id, kind: asked.kind(envelope) })
+            }
         }
     }
 
-    fn task(&self, envelope: &Envelope<'_>, kind: &TaskKind) -> Result<(String, Task), String> {
+    fn task(&self, envelope: &Envelope<'_>, asked: Asked) -> Result<(String, Task), String> {
         envelope.timestamp.check_timestamp().map_err(describe)?;
-        match kind {
-            TaskKind::Workflow => {
+        match asked {
+            Asked::Workflow => {
                 let id = envelope.workflow_id.text("workflow_id").map_err(describe)?;
                 let graph = envelope.graph.object("graph").map_err(describe)?;
                 let source = match (id, graph) {
@@ -189,7 +188,7 @@ impl Node {
                 let user_id = self.user(envelope.user_id)?;
                 Ok((user_id, Task::Workflow { source, params: owned_or_empty(params) }))
             }
-            TaskKind::Command(_) => {
+            Asked::Command => {
                 let name =
                     envelope.command.required_text("command").map_err(describe)?.into_owned();
                 let args = envelope.args.object("args").map_err(describe)?;
@@ -214,6 +213,26 @@ impl Node {
             }
             Some(user) => {
                 Err(format!("this node does not work for user `{user}`; its operator may allow it"))
+            }
+        }
+    }
+}
+
+/// The two requests.
+#[derive(Clone, Copy)]
+enum Asked {
+    Workflow,
+    Command,
+}
+
+impl Asked {
+    /// What the sender of a faulty request is told it asked for.
+    fn kind(self, envelope: &Envelope<'_>) -> TaskKind {
+        match self {
+            Self::Workflow => TaskKind::Workflow,
+            Self::Command => {
+                let name = envelope.command.text("command").ok().flatten().unwrap_or_default();
+                TaskKind::Command(name.into())
             }
         }
     }
