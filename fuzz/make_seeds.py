@@ -199,3 +199,15 @@ write("graph", "extra-keys", json.dumps({
 for seed in range(12):
     bits = hashlib.sha512(b"graph %d" % seed).digest()
     write("graph", f"built-{seed}", bytes([seed]) + bits[: 8 + 5 * seed])
+
+# Worlds: mix, nodes and whose requests; seed; seconds; requests with scripts for their handlers.
+for mix, name in enumerate(("calm", "lossy", "hostile", "crowded")):
+    for seed in range(3):
+        own = bytes([mix | 16 | seed << 2, seed + 1, mix, 0, 0, 30, 5])
+        write("world", f"{name}-own-{seed}", own)
+        requests = b"".join(bytes([at * 7, at, at * 37 % 256, 4, 5, 8, 0xFD, at % 4]) for at in range(1, 9))
+        write("world", f"{name}-planned-{seed}", bytes([mix | seed << 2, seed + 9, mix, 0, 0, 20]) + requests)
+
+# Other implementations: which end is theirs, and steps of one byte each.
+write("interop", "gateway", bytes([0]) + bytes([0x0F, 0xF9, 0x0F, 0xF9, 0xF9, 0x0C, 0x05, 0x0F, 0xF9, 0x0F, 0xFB, 0x0F, 0x07, 0xFB, 0x0F, 0xF9]))
+write("interop", "node", bytes([1]) + bytes([0x01, 0x02, 0x01, 0x02, 0x0D, 0x02, 0x01, 0x0F, 0x0D, 0x02, 0x01, 0xFC, 0x02, 0x01, 0x07, 0x01, 0x02]))

@@ -4,6 +4,7 @@
 //! and an application that finishes work when the test says so. Everything that happens becomes one line of a transcript.
 
 mod scene;
+mod world;
 
 /// Compiles and runs the examples of the README.
 #[cfg(doctest)]
@@ -11,6 +12,7 @@ mod scene;
 struct Readme;
 
 pub use scene::{Answering, Scene};
+pub use world::world;
 
 use serde_json::value::RawValue;
 

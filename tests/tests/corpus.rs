@@ -57,3 +57,8 @@ fn dialect_messages() {
 fn graph() {
     replay("graph", clawnode_workflows::fuzzing::graph);
 }
+
+#[test]
+fn world() {
+    replay("world", clawnode_tests::world);
+}
