@@ -13,8 +13,8 @@ use crate::json;
 /// | --- | --- |
 /// | 0 | bits 0 and 1: the mix; bits 2 and 3: nodes, less one; bit 4: the requests and handlers are the world's own |
 /// | 1 to 4 | the seed |
-/// | 5 | how long faults last, in steps of four seconds |
-/// | 6 | own requests: seconds between them |
+/// | 5 | how long faults last, in steps of four seconds, at most 32: an input should not take long |
+/// | 6 | own requests: seconds between them, from 5 to 68 |
 /// | 6.. | requests: when (in seconds), for which node, what, and how many bytes of its handler's script follow |
 ///
 /// # Panics
@@ -27,10 +27,10 @@ pub fn world(input: &[u8]) {
     let mix = Mix::ALL[usize::from(flags & 3)];
     let nodes = usize::from(flags >> 2 & 3) + 1;
     let seed = u32::from_le_bytes([number(), number(), number(), number()]);
-    let span = Duration::from_secs(4 * u64::from(number()) + 4);
+    let span = Duration::from_secs(4 * u64::from(number() % 32) + 4);
     let mut simulation = Simulation::new(mix, seed.into()).nodes(nodes).faults_for(span);
     if flags & 16 != 0 {
-        simulation = simulation.ask_every(Duration::from_secs(u64::from(number()) + 1));
+        simulation = simulation.ask_every(Duration::from_secs(u64::from(number() % 64) + 5));
     } else {
         simulation = simulation.handlers(|_| Box::new(Scripted::default()));
         while let (Some(at), Some(node), Some(what), Some(length)) =
