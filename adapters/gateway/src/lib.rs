@@ -90,7 +90,8 @@
 //! | `lost` | the connection to the node ended before the answer; `error` says how. It may still run there. When the node is back and delivers, the request is completed or failed after all |
 //!
 //! When a node comes back, a request it never accepted is sent to it again under the same id, at most twice more. One that it
-//! had accepted is not: the node has it, and delivers the answer by itself.
+//! had accepted is not: the node has it, and delivers the answer by itself. If the node comes back as another process, which it
+//! tells by another `instance_id` in its `metadata`, such a request has failed: its work ended with the former process.
 //!
 //! ## The events of a request
 //!

@@ -120,8 +120,8 @@ pub(crate) enum FaultReply {
 /// What a node says to a gateway.
 #[derive(Debug)]
 pub(crate) enum ToGateway<'a> {
-    /// Here I am, and this is what I can do.
-    Register { workflows: bool, commands: &'a [String] },
+    /// Here I am, and this is what I can do. Another `instance` under the same name knows nothing of earlier work.
+    Register { workflows: bool, commands: &'a [String], instance: JobId },
     /// I am well.
     Alive,
     /// I have taken this request, or taken it before (`repeated`).

@@ -140,6 +140,7 @@ fn pass_on_to_gateway(message: FromNode) {
             let words = ToGateway::Register {
                 workflows: registration.workflows,
                 commands: &registration.commands,
+                instance: crate::work::JobId::from_random([0; 16]),
             };
             let again = read_again(&registration.node_id, words);
             let FromNode::Registered(again) = again else { panic!("{again:?}") };
@@ -150,7 +151,11 @@ fn pass_on_to_gateway(message: FromNode) {
         FromNode::Alive { .. } => {
             let again = read_again("node-A", ToGateway::Alive);
             assert!(matches!(again, FromNode::Alive { .. }));
-            let words = ToGateway::Register { workflows: false, commands: none };
+            let words = ToGateway::Register {
+                workflows: false,
+                commands: none,
+                instance: crate::work::JobId::from_random([0; 16]),
+            };
             assert!(matches!(read_again("", words), FromNode::Registered(_)));
         }
         FromNode::Accepted { request_id, .. } => {

@@ -161,7 +161,8 @@ impl Node {
     pub(super) fn opened(&mut self) {
         let Some(Link { websocket, session, .. }) = &mut self.link else { return };
         let (workflows, commands) = (self.config.workflows, &self.config.commands);
-        session.write(self.utc, ToGateway::Register { workflows, commands }, websocket);
+        let words = ToGateway::Register { workflows, commands, instance: self.instance };
+        session.write(self.utc, words, websocket);
         self.life = Life::Registering { written_at: websocket.bytes_queued_total() };
         self.timers.clear(Deadline::Open);
         self.timers.set(Deadline::Register, self.now.saturating_add(self.config.timing.register));

@@ -20,6 +20,7 @@ use crate::secret::Secret;
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::Connection;
+use crate::work::JobId;
 use backoff::Backoff;
 use life::{Life, Stopping};
 use liveness::Ping;
@@ -46,6 +47,8 @@ pub use input::{Action, Deadline, Event, Input, LostReason, Misuse, StopReason};
 pub struct Node {
     config: Config,
     random: Random,
+    /// Which of all the nodes that ever had this name.
+    instance: JobId,
     now: Duration,
     utc: Timestamp,
     life: Life,
@@ -108,8 +111,10 @@ impl Node {
         let ledger = Ledger::new(config.dialect.rules(), config.limits.clone(), random.child());
         let backoff =
             Backoff::new(config.timing.reconnect_delay, config.timing.max_reconnect_delay);
+        let instance = JobId::from_random(random.bytes());
         Self {
             random,
+            instance,
             now: Duration::ZERO,
             utc: Timestamp::default(),
             life: Life::Idle,

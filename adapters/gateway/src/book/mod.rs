@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::config::Limits;
 use crate::status::Status;
-use node::Node;
+use node::{Node, is_another_instance};
 use request::Entry;
 
 pub(crate) use log::{Data, Logged};
@@ -106,6 +106,10 @@ impl Book {
             let oldest = oldest.map(|node| node.id.clone()).ok_or(TooManyNodes)?;
             self.nodes.remove(&oldest);
         }
+        let former = self.nodes.get(&id).map(|node| node.registration.clone());
+        if former.is_some_and(|former| is_another_instance(&former, &registration)) {
+            self.fail_forgotten(&id, now);
+        }
         let in_flight = self.nodes.get(&id).map_or(0, |node| node.in_flight);
         let node = Node {
             id: id.clone(),
@@ -122,6 +126,22 @@ impl Book {
         self.nodes.insert(id.clone(), node);
         self.resend(&id, now);
         Ok(())
+    }
+
+    /// A node came back as another process: what the former one had accepted will never be answered.
+    fn fail_forgotten(&mut self, node_id: &str, now: Timestamp) {
+        let forgotten = |id: &&Arc<str>| {
+            let entry = self.requests.get(*id);
+            entry.is_some_and(|entry| {
+                !entry.status.is_final() && entry.was_accepted() && *entry.node_id == *node_id
+            })
+        };
+        let ids: Vec<_> = self.by_number.values().filter(forgotten).cloned().collect();
+        for id in ids {
+            let why = "the node was restarted, and its work is gone with it; submit the request again under a new id";
+            let outcome = Outcome::failed(why);
+            self.news(node_id, &id, News::Answered { job_id: None, outcome }, now);
+        }
     }
 
     /// The connection of a node ended: what it has not answered is lost for now.

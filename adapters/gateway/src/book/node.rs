@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use clawnode_protocol::peer::{Registration, Request};
 use clawnode_protocol::{Task, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,23 @@ pub(crate) struct Link {
     pub(crate) requests: mpsc::UnboundedSender<Arc<Request>>,
     /// Cancelled when a newer connection of the same node takes over.
     pub(crate) replaced: CancellationToken,
+}
+
+/// Whether a node registers as another process than before. Nodes that do not tell their instance never do.
+pub(super) fn is_another_instance(former: &Registration, registration: &Registration) -> bool {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        instance_id: Option<String>,
+    }
+    let instance = |registration: &Registration| {
+        let metadata = serde_json::from_str::<Metadata>(registration.metadata.get());
+        metadata.unwrap_or_default().instance_id
+    };
+    match (instance(former), instance(registration)) {
+        (Some(former), Some(instance)) => former != instance,
+        _ => false,
+    }
 }
 
 impl Node {

@@ -74,6 +74,11 @@ impl Entry {
         }
     }
 
+    /// Whether the node has taken it, so that it is not sent again.
+    pub(super) fn was_accepted(&self) -> bool {
+        self.unaccepted.is_none()
+    }
+
     /// Bytes of its answer and events.
     pub(super) fn kept_bytes(&self) -> usize {
         self.log.bytes() + self.answer.as_ref().map_or(0, |answer| answer.size())

@@ -2,7 +2,7 @@ use clawnode_gateway::Status;
 use clawnode_gateway::client::News;
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{Node, TOKEN, World};
 
 #[tokio::test]
 async fn work_of_a_lost_node_is_lost_until_the_node_delivers() {
@@ -35,6 +35,34 @@ async fn work_of_a_lost_node_is_lost_until_the_node_delivers() {
     }
     // It was not sent again: the node had accepted it.
     assert_eq!(names, ["accepted", "lost", "answer"]);
+}
+
+#[tokio::test]
+async fn accepted_work_fails_when_its_node_comes_back_as_another_process() {
+    let world = World::new().await;
+    let instance = async |instance_id: &str| {
+        let mut node = Node::open(world.address, &format!("/?token={TOKEN}"), None).await;
+        node.register_instance("a", instance_id).await;
+        world.until_connected("a").await;
+        node
+    };
+    let mut node = instance("first").await;
+    for request_id in ["taken", "unheard"] {
+        world.submit(json!({"workflow_id": "w", "request_id": request_id})).await;
+        node.hear().await;
+    }
+    node.accept("taken").await;
+    world.until_status("taken", Status::Accepted).await;
+    drop(node);
+    world.until_status("taken", Status::Lost).await;
+
+    let node = instance("first").await;
+    assert_eq!(world.client.result("taken", None).await.unwrap().status, Status::Lost);
+    drop(node);
+    let mut node = instance("second").await;
+    let taken = world.until_status("taken", Status::Failed).await;
+    assert!(taken.error.unwrap().contains("the node was restarted"));
+    assert_eq!(node.hear().await["request_id"], "unheard");
 }
 
 #[tokio::test]

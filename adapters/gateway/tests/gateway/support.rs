@@ -197,6 +197,15 @@ impl Node {
         .await;
     }
 
+    pub(crate) async fn register_instance(&mut self, node_id: &str, instance_id: &str) {
+        node_id.clone_into(&mut self.node_id);
+        self.say(json!({
+            "type": "node_registration", "node_id": node_id, "metadata": {"instance_id": instance_id},
+            "capabilities": {"workflow_execution": true, "commands": []},
+        }))
+        .await;
+    }
+
     pub(crate) async fn say(&mut self, message: Value) {
         self.say_text(&message.to_string()).await;
     }

@@ -1,6 +1,6 @@
 use serde_json::value::RawValue;
 
-use super::wire::{self, AckMessage, Envelope, Field, Invalid};
+use super::wire::{self, AckMessage, Envelope, Field, Invalid, MOST_NAME_BYTES};
 use super::{Config, DEFAULT_USER_ID, TokenIn};
 use crate::dialect::{FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway};
 use crate::node::Endpoint;
@@ -75,14 +75,14 @@ impl NodeSession for Node {
         let timestamp = utc;
         let node_id = &self.config.node_id;
         match words {
-            ToGateway::Register { workflows, commands } => wire::send(
+            ToGateway::Register { workflows, commands, instance } => wire::send(
                 out,
                 timestamp,
                 "node_registration",
                 wire::NodeRegistration {
                     node_id,
                     capabilities: wire::Capabilities { workflow_execution: workflows, commands },
-                    metadata: wire::Metadata { user_id: &self.config.user_id },
+                    metadata: wire::Metadata { user_id: &self.config.user_id, instance_id: instance },
                 },
             ),
             ToGateway::Alive => wire::send(
@@ -158,7 +158,8 @@ impl Node {
         let Some(request_id) = envelope.readable_request_id() else {
             let problem = match envelope.request_id.required_text("request_id") {
                 Err(invalid) => invalid.to_string(),
-                Ok(_) => "`request_id` must not be empty".to_owned(),
+                Ok(id) if id.is_empty() => "`request_id` must not be empty".to_owned(),
+                Ok(_) => format!("`request_id` must have at most {MOST_NAME_BYTES} bytes"),
             };
             return fault(problem, FaultReply::Error { request_id: None });
         };
@@ -191,6 +192,9 @@ impl Node {
             Asked::Command => {
                 let name =
                     envelope.command.required_text("command").map_err(describe)?.into_owned();
+                if name.len() > MOST_NAME_BYTES {
+                    return Err(format!("`command` must have at most {MOST_NAME_BYTES} bytes"));
+                }
                 let args = envelope.args.object("args").map_err(describe)?;
                 let user_id = match envelope.user_id.raw() {
                     Some(_) => self.user(envelope.user_id)?,
@@ -231,7 +235,8 @@ impl Asked {
         match self {
             Self::Workflow => TaskKind::Workflow,
             Self::Command => {
-                let name = envelope.command.text("command").ok().flatten().unwrap_or_default();
+                let name = envelope.command.text("command").ok().flatten();
+                let name = name.filter(|name| name.len() <= MOST_NAME_BYTES).unwrap_or_default();
                 TaskKind::Command(name.into())
             }
         }

@@ -71,8 +71,8 @@ fn the_nine_messages_have_the_originals_fields_in_its_order() {
     let failed = Outcome::failed("no");
     for (text, expected) in [
         (
-            from_node(ToGateway::Register { workflows: true, commands: &commands }),
-            r#"{"type":"node_registration","timestamp":"2026-01-02T03:04:05.000000Z","node_id":"node-A","capabilities":{"workflow_execution":true,"commands":["echo"]},"metadata":{"user_id":"user-1"}}"#,
+            from_node(ToGateway::Register { workflows: true, commands: &commands, instance: job_id }),
+            r#"{"type":"node_registration","timestamp":"2026-01-02T03:04:05.000000Z","node_id":"node-A","capabilities":{"workflow_execution":true,"commands":["echo"]},"metadata":{"user_id":"user-1","instance_id":"ffffffff-ffff-4fff-bfff-ffffffffffff"}}"#,
         ),
         (
             from_node(ToGateway::Alive),
@@ -187,6 +187,26 @@ fn the_default_user_is_the_nodes_own_and_strangers_are_refused() {
     ] {
         assert!(user(stranger).is_err(), "{stranger}");
     }
+}
+
+#[test]
+fn ids_and_names_are_bounded() {
+    let request = |id: usize, name: usize| {
+        let (id, name) = ("i".repeat(id), "n".repeat(name));
+        heard_by_node(&format!(
+            r#"{{"type":"command_request","request_id":"{id}","command":"{name}"}}"#
+        ))
+    };
+    assert!(matches!(request(1024, 1024), FromGateway::Work { .. }), "at the bound");
+    let one_past = request(1025, 1);
+    assert!(matches!(
+        one_past,
+        FromGateway::Fault { reply: FaultReply::Error { request_id: None }, .. }
+    ));
+    assert!(matches!(
+        request(1, 1025),
+        FromGateway::Fault { reply: FaultReply::Answer { .. }, problem } if problem.contains("`command`")
+    ));
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(super) const TYPES: [&str; 9] = [
     "error",
 ];
 
+/// Bytes of a request id or a command's name. They are kept for as long as a request is remembered, outside the byte budgets of
+/// tasks and results, so they must be small; ids are UUIDs or counters in practice.
+pub(super) const MOST_NAME_BYTES: usize = 1024;
+
 /// Any message, read in one pass: each field borrowed as raw JSON, typed only when its message needs it.
 /// Unknown fields are ignored (protocol page 1.1).
 #[derive(Debug, Default, Deserialize)]
@@ -87,7 +91,7 @@ impl<'a> Envelope<'a> {
     /// The request's id if it is a string that can be quoted back.
     pub(super) fn readable_request_id(&self) -> Option<String> {
         let id = self.request_id.text("request_id").ok()??;
-        (!id.is_empty()).then(|| id.into_owned())
+        (1..=MOST_NAME_BYTES).contains(&id.len()).then(|| id.into_owned())
     }
 }
 
@@ -256,6 +260,8 @@ pub(super) struct Capabilities<'a> {
 #[derive(Serialize)]
 pub(super) struct Metadata<'a> {
     pub(super) user_id: &'a str,
+    /// Our addition: tells a gateway whether a node that comes back is the one that has its work.
+    pub(super) instance_id: JobId,
 }
 
 #[derive(Serialize)]
