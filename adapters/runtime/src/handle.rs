@@ -70,6 +70,9 @@ impl Handle {
     ///
     /// [`SendError`], when it was not sent.
     pub async fn send_custom(&self, json: impl Into<String>) -> Result<(), SendError> {
+        if self.status().phase == Phase::Idle {
+            return Err(SendError::NotReady);
+        }
         let (sent, answer) = async_channel::bounded(1);
         let custom = Custom { text: json.into(), sent };
         self.customs.send(custom).await.map_err(|_| SendError::Stopped)?;
