@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::node::{Action, Config, Deadline, Event, Input, Misuse};
+use clawnode_protocol::recording::{End, Recorder, Replay, What};
 use clawnode_protocol::websocket::{self, CloseCode, Connection};
-use clawnode_protocol::{Node, Now, Outcome, Secret, Timestamp, Update, Work};
+use clawnode_protocol::{Now, Outcome, Secret, Timestamp, Update, Work};
 
 /// How the gateway answers the HTTP upgrade.
 #[derive(Debug, Clone)]
@@ -20,10 +21,12 @@ pub enum Answering {
 }
 
 /// One node on a stage.
+///
+/// It is recorded, and at the end the recording must replay to the byte and hold no token.
 #[derive(Debug)]
 pub struct Scene {
     /// The node itself.
-    pub node: Node,
+    pub node: Recorder,
     /// How the gateway answers the next attempt.
     pub answering: Answering,
     /// The credential the application has.
@@ -34,6 +37,7 @@ pub struct Scene {
     pub gateway_reads: bool,
     /// Whether the application keeps admissions and answers at once.
     pub journal: bool,
+    recording: Vec<u8>,
     carried: usize,
     now: Duration,
     gateway: Option<Connection>,
@@ -46,7 +50,8 @@ impl Scene {
     /// A node that has not started, and a gateway that will accept it.
     pub fn new(config: Config) -> Self {
         Self {
-            node: Node::new(config, [42; 32]),
+            node: Recorder::on(config, [42; 32], 256 << 20),
+            recording: Vec::new(),
             answering: Answering::Accept,
             token: None,
             chunks: vec![0],
@@ -180,6 +185,7 @@ impl Scene {
         loop {
             let acted = self.act();
             let carried = self.carry_to_gateway() | self.carry_to_node();
+            self.node.take(&mut self.recording);
             if !acted && !carried {
                 return;
             }
@@ -305,6 +311,27 @@ impl Scene {
     fn note(&mut self, line: &str) {
         writeln!(self.transcript, "{:>9.3} {line}", self.now.as_secs_f64())
             .expect("strings take text");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.node.end(End::Closed);
+        self.node.take(&mut self.recording);
+        if let Some(token) = self.token {
+            let quoted = self.recording.windows(token.len()).any(|bytes| bytes == token.as_bytes());
+            assert!(!quoted, "the recording holds the token");
+        }
+        let mut replay = Replay::new(&self.recording).expect("it is a recording");
+        for step in replay.by_ref() {
+            if let What::Differs(difference) = step.expect("the recording is whole").what {
+                panic!("the replay differs {difference}");
+            }
+        }
+        assert_eq!(replay.end(), Some(End::Closed));
     }
 }
 

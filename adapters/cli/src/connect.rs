@@ -35,6 +35,11 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
             "the token goes into the URL, which proxies and servers tend to log; prefer --token-in header"
         );
     }
+    if let Some(path) = &options.record {
+        builder =
+            builder.record(crate::record::create(path)?, u64::from(options.record_limit) << 20);
+        tracing::info!(file = %path.display(), "recording; it will hold what the gateway and the work say");
+    }
     let node = workflows::serve(builder, &commands)
         .build()
         .map_err(|error| Failure::usage(chain(&error)))?;

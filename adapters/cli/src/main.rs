@@ -8,6 +8,8 @@ mod gateway;
 mod logging;
 mod options;
 mod output;
+mod record;
+mod replay;
 mod run;
 mod signals;
 mod workflows;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
             Command::Result(options) => client::fetch(options).await,
             Command::Nodes(options) => client::list_nodes(options).await,
             Command::Demo => demo::demo().await,
+            Command::Replay(options) => replay::replay(&options),
         }
     });
     // Blocking handlers that were told to stop and do not must not keep the program.

@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Nodes(Client),
     /// See it work: a gateway, a node and a workflow in one process
     Demo,
+    /// Play back a recording of `connect --record` and check that the node does the same to the byte
+    ///
+    /// Exit codes: 0 the node does the same; 1 it does something else, and the summary says where first; 2 the file
+    /// cannot be read.
+    Replay(Replay),
 }
 
 impl Command {
@@ -126,6 +131,32 @@ pub(crate) struct Connect {
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) stop_grace: Duration,
+    /// Record all that happens to this node to FILE, for `clawnode replay`; an older FILE becomes FILE.1
+    ///
+    /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
+    /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins
+    /// of equal length.
+    #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// The most MiB of a recording; it keeps the beginning, where each replay must start
+    #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) record_limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print what happened, one line an event, with the seconds since the first
+    #[arg(long, env = "CLAWNODE_TRANSCRIPT")]
+    pub(crate) transcript: bool,
+    /// Draw what happened: a page for a browser, in one file that needs nothing else
+    #[arg(long, env = "CLAWNODE_HTML", value_name = "OUT")]
+    pub(crate) html: Option<PathBuf>,
+    /// Stop after this many seconds of the recording
+    #[arg(long, env = "CLAWNODE_UNTIL", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) until: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

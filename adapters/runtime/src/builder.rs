@@ -1,6 +1,7 @@
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::future::Future;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::credentials::Credentials;
 use crate::failed::Failed;
 use crate::handler::{Handler, Served};
 use crate::node::Node;
+use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::tls::Tls;
 use crate::url::{GatewayUrl, InvalidUrl};
@@ -35,6 +37,7 @@ pub struct NodeBuilder<R: Runtime> {
     credentials: Credentials,
     tls_ca: Option<PathBuf>,
     served: Served,
+    recording: Option<Record>,
     mistake: Option<BuildError>,
 }
 
@@ -90,6 +93,7 @@ impl<R: Runtime> NodeBuilder<R> {
             credentials: Credentials::None,
             tls_ca: None,
             served: Served::default(),
+            recording: None,
             mistake: None,
         })
     }
@@ -186,6 +190,18 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
+    /// Records the node's life to `file`, in `limit` bytes at most, to be played back with
+    /// [`Replay`](clawnode_protocol::recording::Replay).
+    ///
+    /// A thread of its own writes. It has what happened within a fraction of a second, and all of it when
+    /// [`Node::run`] returns. When the file fails or is too slow, or the limit is reached, the recording ends with a
+    /// word in the log, and the node goes on. **What the gateway says and what handlers answer is in the recording**;
+    /// credentials are not. See [`clawnode_protocol::recording`].
+    pub fn record(mut self, file: impl Write + Send + 'static, limit: u64) -> Self {
+        self.recording = Some((Box::new(file), limit));
+        self
+    }
+
     // What it serves.
 
     /// Serves a command with an async handler.
@@ -262,7 +278,10 @@ impl<R: Runtime> NodeBuilder<R> {
         config.workflows = self.served.workflows.is_some();
         config.timing = self.timing;
         config.limits = self.limits;
-        Ok(Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served))
+        let mut node =
+            Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
+        node.recording = self.recording;
+        Ok(node)
     }
 
     fn with_credentials(mut self, credentials: Credentials) -> Self {

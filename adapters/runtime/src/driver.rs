@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Phase, StopReason};
-use clawnode_protocol::{Answer, Node as Core, Outcome, Secret, Task, Work, WorkId};
+use clawnode_protocol::recording::{End, Recorder};
+use clawnode_protocol::{Answer, Outcome, Secret, Task, Work, WorkId};
 use futures_core::Stream;
 use tracing::{debug, error, info, warn};
 
@@ -20,6 +21,7 @@ use crate::handle::{Custom, Status};
 use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
+use crate::recording::Recording;
 use crate::runtime::{ByteStream, Runtime};
 use crate::shared::EndOnDrop;
 use crate::tls::Tls;
@@ -34,7 +36,9 @@ pub(crate) struct Gateway {
 
 /// A running node. Dropping it drops the byte stream, and with it the connection, and cancels every handler.
 pub(crate) struct Driver<R: Runtime> {
-    core: Core,
+    core: Recorder,
+    /// Where the recording goes, if there is one.
+    recording: Option<Recording>,
     runtime: R,
     gateway: Gateway,
     credentials: Credentials,
@@ -85,10 +89,19 @@ enum Reply {
 
 impl<R: Runtime> Driver<R> {
     pub(crate) fn new(node: Node<R>) -> Self {
-        let Node { runtime, gateway, config, credentials, served, shared, customs, .. } = node;
+        let Node {
+            runtime, gateway, config, credentials, served, shared, customs, recording, ..
+        } = node;
         let (to_inbox, inbox) = async_channel::bounded(INBOX);
+        let seed = runtime.seed();
+        let recording = recording.and_then(|(file, limit)| Some((Recording::start(file)?, limit)));
+        let (core, recording) = match recording {
+            None => (Recorder::off(config, seed), None),
+            Some((recording, limit)) => (Recorder::on(config, seed, limit), Some(recording)),
+        };
         Self {
-            core: Core::new(config, runtime.seed()),
+            core,
+            recording,
             runtime,
             gateway,
             credentials,
@@ -120,12 +133,37 @@ impl<R: Runtime> Driver<R> {
             }
             if !busy && self.sleep(cx) {
                 self.publish();
+                self.keep_recording();
                 return Poll::Pending;
             }
         }
         self.publish();
+        self.keep_recording();
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Hands on what was recorded.
+    fn keep_recording(&mut self) {
+        let Some(recording) = self.recording.as_ref().filter(|_| self.core.waiting() > 0) else {
+            return;
+        };
+        if !self.core.is_recording() {
+            warn!("the recording ends here: it is as large as it may be");
+        }
+        recording.push(&mut self.core);
+        if !self.core.is_recording() {
+            self.recording = None;
+        }
+    }
+
+    /// Waits until the recording is where it goes, for as long as is decent.
+    pub(crate) async fn finish_recording(&mut self) {
+        if let Some(recording) = self.recording.take() {
+            self.core.end(End::Closed);
+            recording.push(&mut self.core);
+            recording.finish(&self.runtime).await;
+        }
     }
 
     /// One round, a little of everything in a fixed order: time, the application, writing, handlers, connecting,

@@ -28,6 +28,7 @@ mod handler;
 mod job;
 mod json;
 mod node;
+mod recording;
 mod runtime;
 mod shared;
 mod tls;

@@ -10,6 +10,7 @@ use crate::credentials::Credentials;
 use crate::driver::{Driver, Gateway};
 use crate::handle::{Custom, Handle};
 use crate::handler::Served;
+use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::shared::{EndOnDrop, Shared};
 use crate::tls::Tls;
@@ -24,6 +25,7 @@ pub struct Node<R: Runtime> {
     pub(crate) served: Served,
     pub(crate) shared: EndOnDrop,
     pub(crate) customs: Receiver<Custom>,
+    pub(crate) recording: Option<Record>,
     node_id: Arc<str>,
     /// For further handles. Weak in effect: the receiver goes with the node.
     to_customs: Sender<Custom>,
@@ -59,6 +61,7 @@ impl<R: Runtime> Node<R> {
             served,
             shared: EndOnDrop(Shared::new()),
             customs,
+            recording: None,
             node_id,
             to_customs,
         }
@@ -85,7 +88,9 @@ impl<R: Runtime> Node<R> {
     /// cancels all handlers. What they would have answered is lost; [`Handle::stop`] is the polite way.
     pub async fn run(self) -> StopReason {
         let mut driver = Driver::new(self);
-        poll_fn(|cx| driver.poll(cx)).await
+        let reason = poll_fn(|cx| driver.poll(cx)).await;
+        driver.finish_recording().await;
+        reason
     }
 }
 

@@ -16,7 +16,7 @@ use crate::time::Now;
 /// A [`Node`] with a tape that can run: what goes in is recorded, and what comes out is recorded as digests.
 ///
 /// It is used like the node itself, and without a tape costs no more. The recording leaves through
-/// [`take`](Self::take), in pieces that belong one behind the other.
+/// [`take`](Self::take).
 #[derive(Debug)]
 pub struct Recorder {
     node: Node,
@@ -113,18 +113,17 @@ impl Recorder {
         self.tape.as_ref().map_or(0, |tape| tape.out.len())
     }
 
-    /// The next piece of the recording, if there is one. What may still turn out to be the beginning of a secret is
-    /// held back until it is clear.
-    pub fn take(&mut self) -> Option<Vec<u8>> {
-        let tape = self.tape.as_mut()?;
-        let piece = tape.take();
-        if tape.ended && tape.out.is_empty() {
+    /// Moves what there is of the recording to the end of `file`. What may still turn out to be the beginning of a
+    /// secret is held back until it is clear.
+    pub fn take(&mut self, file: &mut Vec<u8>) {
+        let Some(tape) = &mut self.tape else { return };
+        tape.take(file);
+        if tape.ended {
             self.tape = None;
         }
-        piece
     }
 
-    /// Ends the recording with a mark, which [`take`](Self::take) gives last. The node is not affected.
+    /// Ends the recording with a mark, to be taken like the rest. The node is not affected.
     pub fn end(&mut self, end: End) {
         if let Some(tape) = &mut self.tape {
             tape.end(end);
@@ -223,9 +222,8 @@ impl Tape {
         let secrets = self.quoted.then_some(&self.secrets);
         let digest = Digester::new(&mut self.scratch, secrets).frames(fresh);
         record::put_queued(&mut self.out, fresh.len() as u64, digest);
-        if self.scratch.capacity() > BLOCK {
-            self.scratch = Vec::new();
-        }
+        self.scratch.clear();
+        self.scratch.shrink_to(BLOCK);
     }
 
     fn has_room(&self, content: usize) -> bool {
@@ -233,23 +231,22 @@ impl Tape {
         self.taken.saturating_add(needed) <= self.limit
     }
 
-    fn take(&mut self) -> Option<Vec<u8>> {
+    fn take(&mut self, file: &mut Vec<u8>) {
         if self.out.len() - self.stream.held().unwrap_or(self.out.len()) > MOST_HELD {
             self.stream.release();
         }
         let end = self.stream.held().unwrap_or(self.out.len());
         if end == 0 {
-            return None;
+            return;
         }
-        let rest = self.out.split_off(end);
-        let fresh = if self.ended { Vec::new() } else { Vec::with_capacity(BLOCK) };
-        let mut piece = std::mem::replace(&mut self.out, fresh);
-        self.out.extend_from_slice(&rest);
+        let before = file.len();
+        file.extend_from_slice(&self.out[..end]);
+        record::put_check(file, xxh3_64(&self.out[..end]));
+        self.taken += (file.len() - before) as u64;
+        self.out.drain(..end);
         self.stream.shift(end);
-        let digest = xxh3_64(&piece);
-        record::put_check(&mut piece, digest);
-        self.taken += piece.len() as u64;
-        Some(piece)
+        // One large message is no reason to keep so much for good.
+        self.out.shrink_to(MOST_IDLE);
     }
 
     fn end(&mut self, end: End) {
@@ -275,6 +272,9 @@ const BLOCK: usize = 64 << 10;
 
 /// Room for what surrounds the content of an input, and for the end.
 const RESERVE: u64 = 256;
+
+/// The most memory that a recorder keeps for what is yet to come.
+const MOST_IDLE: usize = 4 * BLOCK;
 
 /// What looks like the beginning of a secret may hold back this much, until it is taken for something else.
 const MOST_HELD: usize = 1 << 20;

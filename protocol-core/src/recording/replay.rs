@@ -31,7 +31,8 @@ use crate::time::Timestamp;
 /// node.handle(Now::new(Duration::ZERO, Timestamp::from_micros(0)), Input::Start)?;
 /// while node.poll_action().is_some() {}
 /// node.end(End::Closed);
-/// let recording = node.take().unwrap();
+/// let mut recording = Vec::new();
+/// node.take(&mut recording);
 ///
 /// let mut replay = Replay::new(&recording)?;
 /// let steps = replay.by_ref().collect::<Result<Vec<_>, _>>()?;

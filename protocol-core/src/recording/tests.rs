@@ -81,7 +81,7 @@ fn session(limit: u64, says: &[&str], size: usize) -> Vec<u8> {
                 }
                 .expect("it was asked for");
             }
-            recording.extend(node.take().unwrap_or_default());
+            node.take(&mut recording);
         }
         if bytes.is_empty() && answer.is_empty() {
             break;
@@ -89,8 +89,10 @@ fn session(limit: u64, says: &[&str], size: usize) -> Vec<u8> {
     }
     assert!(node.handle(now(clock), Input::Start).is_err(), "a mistake is recorded too");
     node.end(End::Closed);
-    recording.extend(node.take().unwrap_or_default());
-    assert_eq!(node.take(), None);
+    node.take(&mut recording);
+    let length = recording.len();
+    node.take(&mut recording);
+    assert_eq!((recording.len(), node.waiting(), node.is_recording()), (length, 0, false));
     recording
 }
 
