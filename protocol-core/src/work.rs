@@ -183,7 +183,8 @@ impl Outcome {
         Self::Failed(Failure { message: message.into(), partial: None })
     }
 
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes of its JSON and text, the measure of the byte budgets.
+    pub fn size(&self) -> usize {
         match self {
             Self::Completed(result) => result.get().len(),
             Self::Failed(failure) => {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use clawnode_gateway::client::{Client, ClientError};
 use clawnode_protocol::Secret;
 
-use crate::error::{FAILED, Failure, UNAVAILABLE, chain};
+use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
 use crate::options;
 use crate::output::finish;
 
@@ -14,15 +14,21 @@ pub(crate) async fn list_nodes(options: options::Client) -> Result<(), Failure> 
     let client = client(&options.gateway, &options.token)?;
     let nodes = client.nodes().await.map_err(unavailable)?;
     let mut out = io::stdout().lock();
+    let width = nodes.iter().map(|node| node.node_id.chars().count()).max().unwrap_or(0).max(7);
+    writeln!(
+        out,
+        "{:width$}  STATUS     IN FLIGHT  LAST HEARTBEAT               COMMANDS",
+        "NODE ID"
+    )?;
     for node in nodes {
+        let id: String =
+            node.node_id.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let heartbeat = node.last_heartbeat_at.as_deref().unwrap_or("none yet");
+        let commands = node.commands.join(" ");
         writeln!(
             out,
-            "{}\t{}\t{} in flight\tlast heartbeat {heartbeat}\t{}",
-            node.node_id,
-            node.status,
-            node.in_flight,
-            node.commands.join(" "),
+            "{id:width$}  {:9}  {:9}  {heartbeat:27}  {commands}",
+            node.status, node.in_flight
         )?;
     }
     Ok(())
@@ -66,6 +72,7 @@ pub(crate) fn read_token(token: &options::Token) -> Result<Option<Secret>, Failu
 /// A failed call to the gateway: nothing the workflow did.
 pub(crate) fn unavailable(error: ClientError) -> Failure {
     let code = match &error {
+        ClientError::Refused { status: 401 | 403, .. } => REFUSED,
         ClientError::Refused { status: 400..=499, .. } => FAILED,
         _ => UNAVAILABLE,
     };

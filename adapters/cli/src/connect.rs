@@ -44,6 +44,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         .build()
         .map_err(|error| Failure::usage(chain(&error)))?;
     let handle = node.handle();
+    tracing::info!(node_id = handle.node_id(), url = options.url.split('?').next(), "this node");
     let signal = signals::first()?;
     let grace = options.stop_grace;
     tokio::spawn(async move {
@@ -53,6 +54,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     });
     match node.run().await {
         StopReason::Requested => Ok(()),
+        reason @ StopReason::UnusableCredential(_) => Err(Failure::usage(cure(&reason))),
         reason => Err(Failure::new(REFUSED, cure(&reason))),
     }
 }
@@ -85,5 +87,8 @@ fn cure(reason: &StopReason) -> String {
         }
         _ => "see the log",
     };
-    format!("the gateway refuses this node: {reason}\n{advice}")
+    match reason {
+        StopReason::UnusableCredential(_) => format!("{reason}\n{advice}"),
+        _ => format!("the gateway refuses this node: {reason}\n{advice}"),
+    }
 }

@@ -51,7 +51,11 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let next = error.to_string();
+        // Some errors print their cause themselves.
+        if !text.ends_with(&next) {
+            let _ = write!(text, ": {next}");
+        }
         cause = error.source();
     }
     text

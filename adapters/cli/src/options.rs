@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde_json::Value;
 use tracing::Level;
 
 /// A node of an agent gateway in one small program.
@@ -20,15 +20,15 @@ pub(crate) struct Options {
 }
 
 const AFTER_HELP: &str = "\
-Every option can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
+Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
 
 Exit codes:
   0    done, or stopped as asked
   1    the workflow failed, or something else did
   2    the command line, a file or an environment variable is not as it should be
-  3    the gateway refuses this node (wrong token, wrong path): trying again will not help
+  3    the gateway refuses (a wrong token, or no gateway at all): trying again will not help
   4    the gateway cannot be reached, or has no node to do the work
-  130  interrupted a second time
+  130  interrupted: `run` at once, the servers at the second signal
 
 Try it: clawnode demo";
 
@@ -114,13 +114,13 @@ pub(crate) struct Connect {
     #[arg(long, env = "CLAWNODE_ALLOW_USER", value_name = "ID", value_delimiter = ',')]
     pub(crate) allow_user: Vec<String>,
     /// Seconds between heartbeats; a gateway silent for two of them is given up
-    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", value_parser = positive_seconds)]
+    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
     pub(crate) heartbeat_interval: Duration,
     /// Seconds before the first reconnect; doubles with each failure
-    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) reconnect_delay: Duration,
     /// The most seconds between reconnects
-    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", default_value = "60", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) max_reconnect_delay: Duration,
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
@@ -129,7 +129,7 @@ pub(crate) struct Connect {
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
-    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,
     /// Record all that happens to this node to FILE, for `clawnode replay`; an older FILE becomes FILE.1
     ///
@@ -160,12 +160,11 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct Token {
-    /// The token to show; visible to other users of this machine, unlike the two alternatives
+    /// The token; on a command line other users of this machine can see it, unlike in a file or the environment
     #[arg(long, env = "CLAWNODE_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) auth_token: Option<String>,
-    /// A file with the token, read again at each attempt to connect
+    /// A file with the token; a node reads it again at each attempt to connect. Goes before --auth-token
     #[arg(long, env = "CLAWNODE_AUTH_TOKEN_FILE", value_name = "FILE")]
     pub(crate) auth_token_file: Option<PathBuf>,
 }
@@ -182,7 +181,7 @@ pub(crate) enum TokenIn {
 
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
-    /// The address for nodes and for the HTTP API
+    /// The address for nodes and for the HTTP API, such as 127.0.0.1:8080 or [::1]:8080
     #[arg(
         long,
         env = "CLAWNODE_LISTEN",
@@ -193,7 +192,7 @@ pub(crate) struct Gateway {
     #[command(flatten)]
     pub(crate) token: Token,
     /// Seconds after which a silent node is asked for a sign of life; twice that and it is lost
-    #[arg(long, env = "CLAWNODE_LIVENESS", value_name = "SECONDS", default_value = "30", value_parser = positive_seconds)]
+    #[arg(long, env = "CLAWNODE_LIVENESS", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
     pub(crate) liveness: Duration,
 }
 
@@ -214,20 +213,20 @@ pub(crate) struct Run {
     pub(crate) gateway: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
-    /// A value for the workflow's input NAME: JSON, or else text; may be given several times
+    /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
-    pub(crate) params: Vec<(String, Value)>,
-    /// The node that is to run it (default: any that can)
-    #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
-    pub(crate) node_id: Option<String>,
-    /// On whose behalf (default: the node's own user)
-    #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID")]
-    pub(crate) user_id: Option<String>,
+    pub(crate) params: Vec<(String, String)>,
+    /// The node that is to run it (default: the least busy that runs workflows)
+    #[arg(long, env = "CLAWNODE_ON_NODE", value_name = "ID")]
+    pub(crate) on_node: Option<String>,
+    /// The user on whose behalf it runs (default: the node's own)
+    #[arg(long, env = "CLAWNODE_FOR_USER", value_name = "ID")]
+    pub(crate) for_user: Option<String>,
     /// A name for the request; the same again fetches the same run instead of starting another
     #[arg(long, env = "CLAWNODE_REQUEST_ID", value_name = "ID")]
     pub(crate) request_id: Option<String>,
     /// Show no updates
-    #[arg(long, short, env = "CLAWNODE_QUIET")]
+    #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
     pub(crate) quiet: bool,
 }
 
@@ -252,7 +251,7 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) client: Client,
     /// Wait at most this long for the answer
-    #[arg(long, env = "CLAWNODE_WAIT", value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_WAIT", value_name = "SECONDS", default_value = "0", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) wait: Duration,
 }
 
@@ -272,10 +271,11 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn param(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((name.to_owned(), value))
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -314,10 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn params_are_json_or_text() {
-        assert_eq!(param("n=120"), Ok(("n".to_owned(), Value::from(120))));
-        assert_eq!(param("t=a=b"), Ok(("t".to_owned(), Value::from("a=b"))));
-        assert_eq!(param("t=\"120\""), Ok(("t".to_owned(), Value::from("120"))));
-        assert!(param("n").is_err());
+    fn params_have_a_name() {
+        assert_eq!(param("t=a=b"), Ok(("t".to_owned(), "a=b".to_owned())));
+        assert!(param("n").is_err() && param("=n").is_err());
     }
 }

@@ -16,7 +16,11 @@ pub(crate) fn finish(
 ) -> Result<(), Failure> {
     if let Some(result) = result {
         let value: Value = serde_json::from_str(result.get())?;
-        writeln!(io::stdout(), "{value:#}")?;
+        match writeln!(io::stdout(), "{value:#}") {
+            // Whoever reads the result has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            done => done?,
+        }
     }
     match status {
         Status::Completed => Ok(()),

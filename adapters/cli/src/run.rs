@@ -1,5 +1,6 @@
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clawnode_gateway::Status;
@@ -18,25 +19,33 @@ use crate::signals;
 /// Runs a workflow: shows its updates on stderr, prints its result on stdout.
 pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
     let mut signal = std::pin::pin!(signals::first()?);
+    let request_id = OnceLock::new();
     let run = async {
         match &options.gateway {
-            Some(url) => on_gateway(&client(url, &options.token)?, &options).await,
+            Some(url) => on_gateway(&client(url, &options.token)?, &options, &request_id).await,
             None => here(&options).await,
         }
     };
     tokio::select! {
         done = run => done,
-        () = &mut signal => Err(Failure::new(INTERRUPTED, "interrupted; a run on a gateway goes on there")),
+        () = &mut signal => Err(Failure::new(INTERRUPTED, match request_id.get() {
+            Some(id) => format!("interrupted; the run goes on, fetch its result with: clawnode result {id} --gateway ..."),
+            None => "interrupted".to_owned(),
+        })),
     }
 }
 
 /// How long `run` looks for a gateway that it lost in mid-run.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-async fn on_gateway(client: &Client, options: &options::Run) -> Result<(), Failure> {
+async fn on_gateway(
+    client: &Client,
+    options: &options::Run,
+    submitted_id: &OnceLock<String>,
+) -> Result<(), Failure> {
     let submission = submission(options)?;
     let submitted = client.submit(&submission).await.map_err(unavailable)?;
-    let request_id = &submitted.request_id;
+    let request_id = submitted_id.get_or_init(|| submitted.request_id.clone());
     let show = |line: String| {
         if !options.quiet {
             note(&line)
@@ -123,16 +132,19 @@ fn is_passing(error: &ClientError) -> bool {
 }
 
 fn submission(options: &options::Run) -> Result<Submission, Failure> {
-    let mut submission = match (&options.workflow_id, &options.file) {
-        (Some(id), _) => Submission::workflow(id),
-        (None, Some(file)) => Submission::graph(to_raw_value(&load(file)?.graph)?),
+    let (submission, params) = match (&options.workflow_id, &options.file) {
+        (Some(id), _) => (Submission::workflow(id), params(options, None)?),
+        (None, Some(file)) => {
+            let workflow = load(file)?;
+            (Submission::graph(to_raw_value(&workflow.graph)?), params(options, Some(&workflow))?)
+        }
         (None, None) => return Err(Failure::usage("give a workflow file or --workflow-id")),
     };
-    submission = submission.input(to_raw_value(&params(options))?);
-    if let Some(id) = &options.node_id {
+    let mut submission = submission.input(to_raw_value(&params)?);
+    if let Some(id) = &options.on_node {
         submission = submission.node_id(id);
     }
-    if let Some(id) = &options.user_id {
+    if let Some(id) = &options.for_user {
         submission = submission.user_id(id);
     }
     if let Some(id) = &options.request_id {
@@ -143,8 +155,10 @@ fn submission(options: &options::Run) -> Result<Submission, Failure> {
 
 async fn here(options: &options::Run) -> Result<(), Failure> {
     let Some(file) = &options.file else { return Err(Failure::usage("give a workflow file")) };
-    let mut request = RunRequest::new("local", load(file)?.graph);
-    request.params = params(options);
+    let workflow = load(file)?;
+    let params = params(options, Some(&workflow))?;
+    let mut request = RunRequest::new("local", workflow.graph);
+    request.params = params;
     let engine = Engine::new(NodeLibrary::standard().into());
     let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
     while let Some(event) = run.next_event().await {
@@ -162,12 +176,56 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
     finish(status, Some(to_raw_value(&outcome.to_result())?), outcome.error)
 }
 
-fn params(options: &options::Run) -> Map<String, Value> {
-    options.params.iter().cloned().collect()
+/// The values for the workflow's inputs. With the workflow at hand, its inputs decide what a value is.
+fn params(
+    options: &options::Run,
+    workflow: Option<&Workflow>,
+) -> Result<Map<String, Value>, Failure> {
+    let mut params = Map::new();
+    for (name, text) in &options.params {
+        let text_wanted = match workflow {
+            Some(workflow) => input_type(workflow, name)?.ends_with(".StringInput"),
+            None => false,
+        };
+        let value = if text_wanted { Value::from(text.as_str()) } else { json_or_text(text) };
+        if params.insert(name.clone(), value).is_some() {
+            return Err(Failure::usage(format!("--param {name} is given twice")));
+        }
+    }
+    Ok(params)
+}
+
+fn input_type<'a>(workflow: &'a Workflow, name: &str) -> Result<&'a str, Failure> {
+    let inputs = || {
+        let nodes = workflow.graph.nodes.iter();
+        let inputs = nodes.filter(|node| node.node_type.starts_with("nodetool.input."));
+        inputs.filter_map(|node| Some((node.property("name")?.as_str()?, node.node_type.as_str())))
+    };
+    let found = inputs().find(|(input, _)| *input == name);
+    found.map(|(_, node_type)| node_type).ok_or_else(|| {
+        let known: Vec<&str> = inputs().map(|(input, _)| input).collect();
+        Failure::usage(match known.as_slice() {
+            [] => format!("--param {name}: this workflow has no inputs"),
+            _ => format!(
+                "--param {name}: this workflow has no such input, it has {}",
+                known.join(", ")
+            ),
+        })
+    })
+}
+
+/// JSON where that changes nothing: a version number like 1.10 is no 1.1.
+fn json_or_text(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Number(number)) if number.to_string() != text => Value::from(text),
+        Ok(value) => value,
+        Err(_) => Value::from(text),
+    }
 }
 
 fn load(file: &Path) -> Result<Workflow, Failure> {
-    let shown = file.display();
+    let shown =
+        if file.as_os_str() == "-" { "from stdin".to_owned() } else { file.display().to_string() };
     let text = match file.to_str() {
         Some("-") => {
             let mut text = String::new();
@@ -183,4 +241,21 @@ fn load(file: &Path) -> Result<Workflow, Failure> {
     Workflow::from_json(value, name).map_err(|error| {
         Failure::usage(format!("the workflow {shown} cannot be used: {}", chain(&error)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_what_was_typed() {
+        for (text, value) in
+            [("120", Value::from(120)), ("true", Value::from(true)), ("[1]", Value::from(vec![1]))]
+        {
+            assert_eq!(json_or_text(text), value);
+        }
+        for text in ["1.10", "1e3", "12345678901234567890123", "plain", ""] {
+            assert_eq!(json_or_text(text), Value::from(text));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::io;
 use std::process;
+use std::time::Duration;
 
 use crate::error::INTERRUPTED;
 
@@ -14,11 +15,16 @@ pub(crate) fn first() -> io::Result<impl Future<Output = ()>> {
     Ok(async move {
         signals.next().await;
         tokio::spawn(async move {
+            // Some tools signal a process and its group, which is still one wish.
+            while tokio::time::timeout(ECHO, signals.next()).await.is_ok() {}
             signals.next().await;
             process::exit(i32::from(INTERRUPTED));
         });
     })
 }
+
+/// How close together two signals are one: less than any two presses of a key.
+const ECHO: Duration = Duration::from_millis(100);
 
 #[cfg(unix)]
 struct Signals {

@@ -62,14 +62,14 @@ fn workflows_run_by_id_and_inline_with_their_updates() {
         (
             "threshold-report",
             "threshold_report.json",
-            "temperature=3",
+            &["--param", "temperature=3"][..],
             "report",
             json!(["alarm: True (hot False, cold True) - 3 DEGREES: TURN THE HEATING UP."]),
         ),
         (
             "batch-a-list",
             "batch_a_list.json",
-            "unused=1",
+            &[],
             "groups",
             json!([
                 ["harbour", "market", "museum", "park"],
@@ -79,8 +79,8 @@ fn workflows_run_by_id_and_inline_with_their_updates() {
         ),
     ] {
         for run in [
-            run_on(&address, &["--workflow-id", by_id, "--param", param]),
-            run_on(&address, &[&example(inline), "--param", param]),
+            run_on(&address, &[&["--workflow-id", by_id], param].concat()),
+            run_on(&address, &[&[example(inline).as_str()], param].concat()),
         ] {
             assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
             let result = stdout_json(&run);
@@ -202,6 +202,7 @@ fn refusals_stop_the_node_with_code_3_and_a_cure() {
 
 #[test]
 fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
+    let threshold = example("threshold_report.json");
     for (arguments, hint) in [
         (vec!["connect"], "--url"),
         (vec!["connect", "--url", "http://x"], "ws://"),
@@ -218,6 +219,8 @@ fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
         (vec!["gateway", "--listen", "0.0.0.0:0"], "token"),
         (vec!["run", "/nowhere.json"], "/nowhere.json"),
         (vec!["run"], "<FILE>"),
+        (vec!["run", &threshold, "--param", "temp=3"], "it has temperature"),
+        (vec!["run", &threshold, "--param", "temperature=3", "--param", "temperature=4"], "twice"),
     ] {
         let output = output(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
@@ -275,6 +278,8 @@ fn a_second_signal_ends_at_once() {
     node.wait_for("command=None");
     node.signal("-INT");
     node.wait_for("stopping");
+    // Two signals within a tenth of a second count as one.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     node.signal("-INT");
     assert_eq!(node.exit_code(), Some(130), "{}", node.log());
     let _ = client.kill();
@@ -291,7 +296,7 @@ fn a_gateway_tells_of_its_nodes_and_its_health() {
     wait_until("a heartbeat", || {
         let nodes = output(&["nodes", "--gateway", &url, "--auth-token", TOKEN]);
         let list = String::from_utf8_lossy(&nodes.stdout).into_owned();
-        assert!(list.starts_with("listed\tconnected\t0 in flight"), "{list} {}", stderr(&nodes));
+        assert!(list.contains("\nlisted   connected          0  "), "{list} {}", stderr(&nodes));
         assert!(list.contains(
             "get_node_info get_workflow list_nodes list_workflows run_workflow validate_workflow"
         ));

@@ -12,7 +12,7 @@ use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Phase, StopReas
 use clawnode_protocol::recording::{End, Recorder};
 use clawnode_protocol::{Answer, Outcome, Secret, Task, Work, WorkId};
 use futures_core::Stream;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use crate::context::{Context, Inner, Workflow};
 use crate::credentials::Credentials;
@@ -187,6 +187,7 @@ impl<R: Runtime> Driver<R> {
             // gateway is not to blame for what was not read in time. One read, so that no flood keeps a deadline off.
             self.read(cx);
             if self.is_due() {
+                debug!(reason = ?self.core.deadline().map(|(_, reason)| reason), "deadline");
                 self.feed(Input::Timeout);
             }
         }
@@ -270,7 +271,8 @@ impl<R: Runtime> Driver<R> {
         }
         match self.inbox.as_mut().poll_next(cx) {
             Poll::Ready(Some(FromJob::Progress(work, update))) => {
-                if self.jobs.contains_key(&work) {
+                if let Some(job) = self.jobs.get(&work) {
+                    debug!(request_id = ?job.context.request_id(), ?update, "update");
                     self.feed(Input::Progress(work, update));
                 }
                 true
@@ -412,6 +414,7 @@ impl<R: Runtime> Driver<R> {
         match up.transport.poll_write(cx, bytes) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 up.flush = true;
+                trace!(bytes = count, "sent");
                 self.feed(Input::Sent(count));
                 true
             }
@@ -437,6 +440,7 @@ impl<R: Runtime> Driver<R> {
                 self.feed(Input::ReceivedEof);
             }
             Poll::Ready(Ok(count)) => {
+                trace!(bytes = count, "received");
                 let now = self.runtime.now();
                 let fed = self.core.handle(now, Input::Received(&self.buffer[..count]));
                 debug_assert!(fed.is_ok(), "there is a connection");
@@ -516,6 +520,7 @@ impl<R: Runtime> Driver<R> {
 
     /// Where a journal would keep the answer, and reply when it has.
     fn record(&mut self, answer: &Answer) {
+        debug!(request_id = ?answer.request_id, bytes = answer.outcome.size(), "answer");
         self.replies.push_back(Reply::Recorded(answer.work));
     }
 

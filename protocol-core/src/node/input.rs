@@ -24,7 +24,7 @@ pub enum Input<'a> {
     Received(&'a [u8]),
     /// The gateway will send no more bytes.
     ReceivedEof,
-    /// The byte stream broke; the text says how, for people.
+    /// The byte stream broke, as opposed to its orderly end, [`ReceivedEof`](Self::ReceivedEof); the text says how, for people.
     Disconnected(&'a str),
     /// The socket took this many bytes of [`Node::transmit`](super::Node::transmit).
     Sent(usize),
@@ -57,9 +57,11 @@ pub enum Action {
     Authenticate,
     /// Open a byte stream to the gateway and answer with [`Input::Connected`] or [`Input::ConnectFailed`].
     Connect,
-    /// Drop the byte stream, or the attempt to open one, at once. No input about it is due any more.
+    /// Drop the byte stream, or the attempt to open one, at once. Nothing is left to write, and no input about it is due any more:
+    /// one that comes late is a harmless [`Misuse::WrongState`]. It follows every end of a connection, so the caller never needs
+    /// to drop a stream unasked.
     Disconnect,
-    /// Keep this work (durably, if the application has a journal) and answer with [`Input::Admitted`] or [`Input::NotAdmitted`].
+    /// Keep this work (durably, if the application has a journal; a new node cannot be given one back yet) and answer with [`Input::Admitted`] or [`Input::NotAdmitted`].
     Admit(Arc<Work>),
     /// Run this work; later answer with [`Input::Answer`].
     Start(Arc<Work>),
@@ -81,7 +83,7 @@ pub enum Action {
 pub enum Event {
     /// The WebSocket is open.
     Connected,
-    /// The node is registered and takes work.
+    /// The node is registered and takes work. In the nodetool dialect, which confirms no registration, that is when it is written.
     Ready,
     /// The connection is gone or never came; the next attempt follows after `retry_in`. `None`: no further attempt.
     Lost {
