@@ -82,7 +82,10 @@ impl NodeSession for Node {
                 wire::NodeRegistration {
                     node_id,
                     capabilities: wire::Capabilities { workflow_execution: workflows, commands },
-                    metadata: wire::Metadata { user_id: &self.config.user_id, instance_id: instance },
+                    metadata: wire::Metadata {
+                        user_id: &self.config.user_id,
+                        instance_id: instance,
+                    },
                 },
             ),
             ToGateway::Alive => wire::send(

@@ -71,7 +71,11 @@ fn the_nine_messages_have_the_originals_fields_in_its_order() {
     let failed = Outcome::failed("no");
     for (text, expected) in [
         (
-            from_node(ToGateway::Register { workflows: true, commands: &commands, instance: job_id }),
+            from_node(ToGateway::Register {
+                workflows: true,
+                commands: &commands,
+                instance: job_id,
+            }),
             r#"{"type":"node_registration","timestamp":"2026-01-02T03:04:05.000000Z","node_id":"node-A","capabilities":{"workflow_execution":true,"commands":["echo"]},"metadata":{"user_id":"user-1","instance_id":"ffffffff-ffff-4fff-bfff-ffffffffffff"}}"#,
         ),
         (
