@@ -9,6 +9,8 @@
 
 mod entry;
 #[cfg(test)]
+mod exhaustive;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -7,14 +7,14 @@ use super::*;
 use crate::dialect::{Dialect, nodetool};
 use crate::websocket;
 
-const KEEPING: Rules = Rules {
+pub(super) const KEEPING: Rules = Rules {
     acknowledge: true,
     repeated_id: RepeatedId::Replay,
     disconnect: OnDisconnect::Keep,
     cancelled: OnCancel::Answer,
 };
 
-const ABORTING: Rules = Rules {
+pub(super) const ABORTING: Rules = Rules {
     acknowledge: false,
     repeated_id: RepeatedId::Supersede,
     disconnect: OnDisconnect::Abort,
