@@ -181,7 +181,7 @@ pub(crate) enum TokenIn {
 
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
-    /// The address for nodes and for the HTTP API, such as 127.0.0.1:8080 or [::1]:8080
+    /// The address for nodes and for the HTTP API, such as 127.0.0.1:8080
     #[arg(
         long,
         env = "CLAWNODE_LISTEN",

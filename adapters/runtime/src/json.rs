@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only what is read from JSON, and how that fails, counts")]
     struct Args {
         text: String,
         #[serde(default)]
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only what is read from JSON, and how that fails, counts")]
     struct Inner {
         count: u32,
     }
