@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use clawnode_gateway::Status;
-use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission};
+use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission, Submitted};
+use clawnode_tokio::{Runtime as _, Tokio};
 use clawnode_workflows::{Engine, NodeLibrary, RunRequest, RunStatus, Workflow};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
@@ -44,7 +45,7 @@ async fn on_gateway(
     submitted_id: &OnceLock<String>,
 ) -> Result<(), Failure> {
     let submission = submission(options)?;
-    let submitted = client.submit(&submission).await.map_err(unavailable)?;
+    let submitted = submit(client, &submission).await?;
     let request_id = submitted_id.get_or_init(|| submitted.request_id.clone());
     let show = |line: String| {
         if !options.quiet {
@@ -74,6 +75,26 @@ async fn on_gateway(
             }
             Err(error) => return Err(unavailable(error)),
         }
+    }
+}
+
+/// Submits, again if the connection breaks in the middle: under the same id that is the same request.
+async fn submit(client: &Client, submission: &Submission) -> Result<Submitted, Failure> {
+    let mut broken_since: Option<Instant> = None;
+    loop {
+        match client.submit(submission).await {
+            Ok(submitted) => return Ok(submitted),
+            Err(error @ ClientError::Broken(_)) if broken_since.is_none() => {
+                note(&format!("{error}; trying again"));
+                broken_since = Some(Instant::now());
+            }
+            Err(error) if is_passing(&error) => match broken_since {
+                Some(since) if since.elapsed() < PATIENCE => {}
+                _ => return Err(unavailable(error)),
+            },
+            Err(error) => return Err(unavailable(error)),
+        }
+        sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -147,10 +168,13 @@ fn submission(options: &options::Run) -> Result<Submission, Failure> {
     if let Some(id) = &options.for_user {
         submission = submission.user_id(id);
     }
-    if let Some(id) = &options.request_id {
-        submission = submission.request_id(id);
-    }
-    Ok(submission)
+    let request_id = options.request_id.clone().unwrap_or_else(random_id);
+    Ok(submission.request_id(request_id))
+}
+
+fn random_id() -> String {
+    let seed = Tokio.seed();
+    seed[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn here(options: &options::Run) -> Result<(), Failure> {
