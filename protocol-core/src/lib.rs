@@ -103,9 +103,11 @@
 //! - The same id and content again joins the running work or repeats the known answer; it is never run twice. The same id with
 //!   other content is a failure that says so.
 //! - Work goes on while the connection is down. Its answer is kept until a pong or an acknowledgement proves that it arrived; if
-//!   the connection ends before that, it is sent again. So a gateway may see an answer twice, and never miss one.
+//!   the connection ends before that, it is sent again. So a gateway may see an answer twice, and never miss one. (From a gateway
+//!   that has never sent a pong, a minute of other signs of life has to do as proof.)
 //! - Updates may be dropped, oldest first, when the connection is slower than the work. Answers are not.
-//! - What is too much is refused at admission with a reason, never dropped later.
+//! - What is too much is refused at admission with a reason, never dropped later. Only of the refusals themselves no more than
+//!   [`Limits::owed`](node::Limits::owed) wait to be sent; further ones are counted in [`Tally`](node::Tally) and not told.
 //!
 //! # Errors
 //!

@@ -125,3 +125,11 @@ async fn a_stop_before_the_run_ends_it_at_once() {
     node.handle().stop(Duration::from_secs(60));
     assert_eq!(soon(node.run()).await, StopReason::Requested);
 }
+
+#[tokio::test]
+async fn a_custom_message_before_the_run_is_refused_at_once() {
+    let gateway = Gateway::bind().await;
+    let node = builder(&gateway).build().unwrap();
+    let sent = soon(node.handle().send_custom(r#"{"type":"hi"}"#)).await;
+    assert_eq!(sent, Err(SendError::NotReady));
+}
