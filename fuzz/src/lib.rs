@@ -104,7 +104,7 @@ impl Host {
         let _ = self.node.handle(clock(self.time), input);
         while let Some(action) = self.node.poll_action() {
             let answer = match action {
-                node::Action::Authenticate => node::Input::Credential(Some(Secret::new("fuzz"))),
+                node::Action::Authenticate => node::Input::Credentials(Credentials::token(Secret::new("fuzz"))),
                 node::Action::Connect => {
                     self.reconnected = true;
                     node::Input::Connected

@@ -100,7 +100,7 @@ impl OurNode {
         let _ = self.node.handle(clock(self.time), input);
         while let Some(action) = self.node.poll_action() {
             let answer = match action {
-                node::Action::Authenticate => node::Input::Credential(None),
+                node::Action::Authenticate => node::Input::Credentials(Credentials::none()),
                 node::Action::Connect => {
                     self.asked_for_stream = true;
                     continue;

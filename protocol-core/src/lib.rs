@@ -34,7 +34,7 @@
 //! use clawnode_protocol::dialect::nodetool;
 //! use clawnode_protocol::node::{Action, Config, Endpoint, Input};
 //! use clawnode_protocol::peer::{self, Decision, FromNode, Peer, Request};
-//! use clawnode_protocol::{Node, Now, Outcome, Secret, Task, Timestamp};
+//! use clawnode_protocol::{Credentials, Node, Now, Outcome, Secret, Task, Timestamp};
 //! use serde_json::value::RawValue;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,7 +56,7 @@
 //!     // 1. Do what the node says.
 //!     while let Some(action) = node.poll_action() {
 //!         match action {
-//!             Action::Authenticate => node.handle(now, Input::Credential(Some(Secret::new("s3cret"))))?,
+//!             Action::Authenticate => node.handle(now, Input::Credentials(Credentials::token(Secret::new("s3cret"))))?,
 //!             Action::Connect => node.handle(now, Input::Connected)?,
 //!             // No journal here, so admissions and answers count as kept at once.
 //!             Action::Admit(work) => node.handle(now, Input::Admitted(work.id))?,
@@ -114,6 +114,7 @@
 //! What the peer does wrong is an outcome: an event or an ending with a typed reason, after the right close frame. What the
 //! caller does wrong is a small `Misuse` error that changes nothing. Nothing here panics on any input.
 
+mod call;
 pub mod dialect;
 mod faults;
 #[cfg(feature = "__fuzzing")]
@@ -131,8 +132,9 @@ mod timers;
 pub mod websocket;
 mod work;
 
+pub use call::{Call, CallError, CallId};
 pub use node::Node;
 pub use peer::Peer;
-pub use secret::Secret;
+pub use secret::{Credentials, Secret};
 pub use time::{Now, Timestamp};
 pub use work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId, WorkflowSource};

@@ -36,6 +36,42 @@ impl Secret {
     }
 }
 
+/// What a node may show a gateway to be let in. Which of them are used, and how, is the dialect's affair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The secret that the gateway shares with those who may connect. The only one the nodetool dialect knows.
+    pub token: Option<Secret>,
+    /// The password that the gateway shares with those who may connect.
+    pub password: Option<Secret>,
+    /// The token that the gateway gave this device when it was let in before.
+    pub device_token: Option<Secret>,
+    /// The token of a setup code. It is good for one pairing.
+    pub bootstrap_token: Option<Secret>,
+}
+
+impl Credentials {
+    /// Nothing to show.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// A shared token alone, if there is one.
+    pub fn token(token: impl Into<Option<Secret>>) -> Self {
+        Self { token: token.into(), ..Self::default() }
+    }
+
+    /// What a peer says may quote what it was shown.
+    pub(crate) fn hide_in(&self, text: String) -> String {
+        self.iter().fold(text, |text, secret| secret.hidden_in(&text).unwrap_or(text))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
+        let Self { token, password, device_token, bootstrap_token } = self;
+        [token, password, device_token, bootstrap_token].into_iter().flatten()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")

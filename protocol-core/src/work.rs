@@ -1,4 +1,6 @@
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -66,6 +68,9 @@ pub struct Work {
     pub user_id: String,
     /// What is to be done.
     pub task: Task,
+    /// When the gateway stops waiting for the answer, in the time of [`Now::monotonic`](crate::Now::monotonic). The node cancels
+    /// the work then. `None`: it waits for as long as it takes.
+    pub deadline: Option<Duration>,
 }
 
 impl fmt::Debug for Work {
@@ -180,7 +185,7 @@ pub enum Outcome {
 impl Outcome {
     /// A failure that leaves no result.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed(Failure { message: message.into(), partial: None })
+        Self::Failed(Failure::new(message))
     }
 
     /// Bytes of its JSON and text, the measure of the byte budgets.
@@ -188,7 +193,9 @@ impl Outcome {
         match self {
             Self::Completed(result) => result.get().len(),
             Self::Failed(failure) => {
-                failure.message.len() + failure.partial.as_ref().map_or(0, |part| part.get().len())
+                failure.code.as_ref().map_or(0, |code| code.len())
+                    + failure.message.len()
+                    + failure.partial.as_ref().map_or(0, |part| part.get().len())
             }
         }
     }
@@ -206,10 +213,26 @@ impl fmt::Debug for Outcome {
 /// Why work failed, and what there is of its result.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    /// A word for programs, such as `INVALID_REQUEST`. The openclaw dialect sends it, `UNAVAILABLE` where there is none; the
+    /// nodetool dialect has no place for it.
+    pub code: Option<Cow<'static, str>>,
     /// A sentence for the person who asked.
     pub message: String,
-    /// The part of the result that exists: a JSON object.
+    /// The part of the result that exists: a JSON object. The openclaw dialect has no place for it.
     pub partial: Option<Box<RawValue>>,
+}
+
+impl Failure {
+    /// A failure without a code that leaves no result.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { code: None, message: message.into(), partial: None }
+    }
+
+    /// The same failure under a code.
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
 }
 
 /// The terminal answer to one request.

@@ -200,7 +200,7 @@ impl Scene {
             match action {
                 Action::Authenticate => {
                     let token = self.token.map(Secret::new);
-                    self.tell(Input::Credential(token));
+                    self.tell(Input::Credentials(Credentials::token(token)));
                 }
                 Action::Connect => match self.answering {
                     Answering::Unreachable => self.tell(Input::ConnectFailed("connection refused")),

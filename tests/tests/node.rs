@@ -417,7 +417,7 @@ fn without_a_credential_the_attempt_fails_and_is_repeated() {
         node.handle(now(time), Input::Timeout).unwrap();
         while let Some(action) = node.poll_action() {
             if matches!(action, clawnode_protocol::node::Action::Authenticate) {
-                node.handle(now(time), Input::CredentialFailed("token.txt is gone")).unwrap();
+                node.handle(now(time), Input::CredentialsFailed("token.txt is gone")).unwrap();
             }
             seen += &format!("{action:?}\n");
         }

@@ -110,7 +110,7 @@ proptest! {
             let lent = node.transmit().len();
             let input = match (kind, work) {
                 (0, _) => Input::Start,
-                (1, _) => Input::Credential(None),
+                (1, _) => Input::Credentials(Credentials::none()),
                 (2, _) => Input::Connected,
                 (3, _) => Input::ConnectFailed("no"),
                 (4, _) => Input::Received(&head[..usize::from(amount) % head.len()]),

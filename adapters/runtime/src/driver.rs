@@ -362,8 +362,8 @@ impl<R: Runtime> Driver<R> {
             let Poll::Ready(answer) = asking.as_mut().poll(cx) else { return false };
             self.asking = None;
             match answer {
-                Ok(credential) => self.feed(Input::Credential(credential)),
-                Err(why) => self.feed(Input::CredentialFailed(&why)),
+                Ok(credential) => self.feed(Input::Credentials(Credentials::token(credential))),
+                Err(why) => self.feed(Input::CredentialsFailed(&why)),
             }
             return true;
         }

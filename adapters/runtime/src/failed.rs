@@ -69,7 +69,10 @@ impl Failed {
     }
 
     pub(crate) fn into_failure(self) -> clawnode_protocol::Failure {
-        clawnode_protocol::Failure { message: self.message, partial: self.partial }
+        clawnode_protocol::Failure {
+            partial: self.partial,
+            ..clawnode_protocol::Failure::new(self.message)
+        }
     }
 }
 

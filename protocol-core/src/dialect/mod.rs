@@ -3,15 +3,21 @@
 //! A dialect turns WebSocket messages into one small vocabulary and back; nothing outside this module knows a message's name.
 //! It also states the [`Rules`] of delivery, which the dialects disagree about.
 
+mod json;
 pub mod nodetool;
+pub mod openclaw;
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::node::Endpoint;
+use serde_json::value::RawValue;
+
+use crate::call::CallError;
+use crate::node::{Endpoint, Timing};
 use crate::peer::{FromNode, Request};
-use crate::secret::Secret;
+use crate::secret::{Credentials, Secret};
 use crate::time::Timestamp;
-use crate::websocket::{ClientRequest, Connection, InvalidRequest};
+use crate::websocket::{ClientRequest, CloseCode, Connection, InvalidRequest};
 use crate::work::{JobId, Outcome, Task, Update};
 
 /// The language a node speaks, with what it needs to know to speak it.
@@ -20,6 +26,14 @@ use crate::work::{JobId, Outcome, Task, Update};
 pub enum Dialect {
     /// The gateway protocol of NodeTool.
     Nodetool(nodetool::Config),
+    /// The protocol of the OpenClaw Gateway, versions 4 and 3.
+    Openclaw(Box<openclaw::Config>),
+}
+
+impl From<openclaw::Config> for Dialect {
+    fn from(config: openclaw::Config) -> Self {
+        Self::Openclaw(Box::new(config))
+    }
 }
 
 impl From<nodetool::Config> for Dialect {
@@ -33,12 +47,27 @@ impl Dialect {
     pub fn rules(&self) -> Rules {
         match self {
             Self::Nodetool(_) => nodetool::RULES,
+            Self::Openclaw(_) => openclaw::RULES,
+        }
+    }
+
+    /// The periods and deadlines that this dialect is used to: [`Timing::default`] for nodetool; for openclaw delays of 1 to
+    /// 30 s between attempts (openclaw page 9).
+    pub fn timing(&self) -> Timing {
+        match self {
+            Self::Nodetool(_) => Timing::default(),
+            Self::Openclaw(_) => Timing {
+                reconnect_delay: Duration::from_secs(1),
+                max_reconnect_delay: Duration::from_secs(30),
+                ..Timing::default()
+            },
         }
     }
 
     pub(crate) fn node_session(&self) -> Box<dyn NodeSession> {
         match self {
             Self::Nodetool(config) => Box::new(nodetool::Node::new(config.clone())),
+            Self::Openclaw(config) => Box::new(openclaw::Node::new((**config).clone())),
         }
     }
 }
@@ -55,6 +84,28 @@ pub struct Rules {
     pub disconnect: OnDisconnect,
     /// What the gateway hears of cancelled work.
     pub cancelled: OnCancel,
+    /// When an answer counts as delivered.
+    pub delivered: Delivered,
+    /// How a silent gateway is noticed.
+    pub liveness: Liveness,
+}
+
+/// When an answer counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// Once a pong or a message of the gateway proves that it arrived. Until then it is sent again on the next connection.
+    WhenConfirmed,
+    /// Once it is handed to the connection: the gateway takes no answer on another one.
+    WhenWritten,
+}
+
+/// How a silent gateway is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// The node sends heartbeats and pings, and expects something in return within two periods.
+    Heartbeats,
+    /// The gateway sends something by itself within two periods that it names.
+    Ticks,
 }
 
 /// What a request means whose id was seen before.
@@ -94,10 +145,28 @@ pub(crate) enum Message<'a> {
 /// What a gateway says to a node, as the node hears it.
 #[derive(Debug)]
 pub(crate) enum FromGateway {
-    /// Do this.
-    Work { request_id: String, user_id: String, task: Task },
+    /// Who are you? The text is to be signed by the device's key.
+    Challenge { sign: Option<Secret> },
+    /// You are registered.
+    Welcome(Welcome),
+    /// You are not let in.
+    Denied { refusal: Box<openclaw::Refusal>, next: AfterDenial, forget_device_token: bool },
+    /// This connection must make way for another, at once; the gateway is told why.
+    Leave { code: CloseCode, why: &'static str },
+    /// What you may do has been approved.
+    Approved,
+    /// I am going to close the connection.
+    GoingAway { reason: String, back_in: Option<Duration> },
+    /// Do this, within the time if there is one.
+    Work { request_id: String, user_id: String, task: Task, time: Option<Duration> },
+    /// Stop doing this.
+    Cancel { request_id: String },
     /// The answer to this request has arrived.
     Settled { request_id: String },
+    /// The reply to a call.
+    Reply { call: CallName, result: Result<Box<RawValue>, CallError> },
+    /// A sign of life.
+    Nothing,
     /// Something failed on its side.
     Error { error: String, details: Option<String> },
     /// A message the dialect does not know.
@@ -106,11 +175,42 @@ pub(crate) enum FromGateway {
     Fault { problem: String, reply: FaultReply },
 }
 
+/// What a node does that was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterDenial {
+    /// It tries again at once, in another way.
+    RetryDifferently,
+    Retry,
+    RetryAfter(Duration),
+    /// Somebody has to approve of it; until then it asks now and then.
+    AwaitApproval,
+    /// It will not be let in, however often it tries.
+    Stop,
+}
+
+/// What a gateway says when it lets a node in.
+#[derive(Debug, Default)]
+pub(crate) struct Welcome {
+    /// Given to this device, to be shown at the next connection.
+    pub(crate) device_token: Option<openclaw::DeviceToken>,
+    /// How often the gateway says something at least.
+    pub(crate) tick: Option<Duration>,
+}
+
+/// Which call a reply is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CallName {
+    /// The application's.
+    Application(u64),
+    /// A publication of the node's own.
+    Publication(u64),
+}
+
 /// How the sender of an invalid message hears of it.
 #[derive(Debug)]
 pub(crate) enum FaultReply {
     /// It was a request with a readable id: it fails.
-    Answer { request_id: String, kind: TaskKind },
+    Answer { request_id: String, kind: TaskKind, code: Option<&'static str> },
     /// Something else: one error, naming the request if its id is readable.
     Error { request_id: Option<String> },
     /// It must not be answered.
@@ -121,17 +221,25 @@ pub(crate) enum FaultReply {
 #[derive(Debug)]
 pub(crate) enum ToGateway<'a> {
     /// Here I am, and this is what I can do. Another `instance` under the same name knows nothing of earlier work.
-    Register { workflows: bool, commands: &'a [String], instance: JobId },
+    Register {
+        workflows: bool,
+        commands: &'a [String],
+        instance: JobId,
+        /// Of what the challenge asked for.
+        signature: Option<&'a str>,
+    },
     /// I am well.
     Alive,
     /// I have taken this request, or taken it before (`repeated`).
     Accept { request_id: &'a str, kind: &'a TaskKind, repeated: bool },
-    /// News of running work.
-    Progress { request_id: &'a str, job_id: JobId, update: &'a Update },
+    /// News of running work. `sequence` counts what was sent of it.
+    Progress { request_id: &'a str, job_id: JobId, update: &'a Update, sequence: &'a mut u64 },
     /// The terminal answer.
     Answer { request_id: &'a str, kind: &'a TaskKind, job_id: Option<JobId>, outcome: &'a Outcome },
     /// You sent something I cannot make sense of.
     Error { error: &'a str, request_id: Option<&'a str> },
+    /// Do this for me, and reply.
+    Call { call: CallName, method: &'a str, params: &'a RawValue },
     /// A message of the application's own.
     Custom(&'a str),
 }
@@ -165,24 +273,42 @@ impl From<&Task> for TaskKind {
     }
 }
 
-/// A node's side of the conversation on one connection.
+/// A node's side of the conversation, from one connection to the next.
 pub(crate) trait NodeSession: fmt::Debug + Send {
-    /// The HTTP upgrade request, with the credential where this dialect puts it.
-    fn upgrade_request(
-        &self,
+    /// A new connection begins: its HTTP upgrade request, with the credentials where this dialect puts them.
+    fn begin(
+        &mut self,
         endpoint: &Endpoint,
-        credential: Option<&Secret>,
+        credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest>;
+
+    /// Whether the node says first who it is. If not, a [`FromGateway::Challenge`] asks for it.
+    fn registers_unasked(&self) -> bool;
+
+    /// Whether the gateway confirms a registration with a [`FromGateway::Welcome`].
+    fn awaits_welcome(&self) -> bool;
 
     /// What a message of the gateway means.
     fn read(&mut self, message: Message<'_>) -> FromGateway;
 
-    /// Says something to the gateway, on an open connection.
-    fn write(&mut self, utc: Timestamp, words: ToGateway<'_>, out: &mut Connection);
+    /// Says something to the gateway, on an open connection. An error says why it cannot be said, not even another time.
+    fn write(
+        &mut self,
+        utc: Timestamp,
+        words: ToGateway<'_>,
+        out: &mut Connection,
+    ) -> Result<(), Unsayable>;
 
-    /// Whether `kind` is a message type of the dialect's own.
-    fn reserves(&self, kind: &str) -> bool;
+    /// Whether an application may send this text as a message of its own.
+    fn takes_custom(&self, text: &str) -> bool;
+
+    /// Whether there are calls in this dialect.
+    fn has_calls(&self) -> bool;
 }
+
+/// Why something cannot be said in this dialect.
+#[derive(Debug)]
+pub(crate) struct Unsayable(pub(crate) String);
 
 /// A gateway's side of the conversation on one connection.
 pub(crate) trait GatewaySession: fmt::Debug + Send {

@@ -151,7 +151,7 @@ fn run(habits: Habits, steps: &[Step<'_>]) -> Transcript {
             Step::Start => stage.give(Input::Start),
             Step::Credential { usable } => {
                 let token = if usable { Secret::new(SECRET) } else { Secret::new("\u{7}") };
-                stage.give(Input::Credential(Some(token)));
+                stage.give(Input::Credentials(Credentials::token(token)));
             }
             Step::Connected => stage.connected(),
             Step::ConnectFailed => stage.give(Input::ConnectFailed("no route")),

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -22,6 +23,10 @@ pub(super) struct Entry {
     pub(super) dropped: u64,
     /// Whether the entry stands in the queue of those with something to send.
     pub(super) queued: bool,
+    /// How many messages of progress were sent.
+    pub(super) progress_sent: u64,
+    /// When the gateway stops waiting.
+    pub(super) deadline: Option<Duration>,
     /// Whether the gateway has asked for the answer again.
     pub(super) replay: bool,
 }
@@ -59,6 +64,7 @@ impl Entry {
         digest: u128,
         work: Arc<Work>,
     ) -> Self {
+        let deadline = work.deadline;
         Self {
             request_id,
             job_id,
@@ -70,6 +76,8 @@ impl Entry {
             update_bytes: 0,
             dropped: 0,
             queued: false,
+            progress_sent: 0,
+            deadline,
             replay: false,
         }
     }

@@ -119,7 +119,7 @@ impl Play {
         let name = NAMES[request].to_owned();
         *self.asked.entry(name.clone()).or_default() += 1;
         *self.asked_ever.entry(name.clone()).or_default() += 1;
-        self.ledger.request(Duration::ZERO, name, "1".to_owned(), task, &mut self.actions);
+        self.ledger.request(Duration::ZERO, name, "1".to_owned(), task, None, &mut self.actions);
     }
 
     fn with(&mut self, request: usize, act: impl FnOnce(&mut Ledger, WorkId, &mut Actions)) {
@@ -155,7 +155,7 @@ impl Play {
         let mut note = |request_id: &str, word| {
             written.entry(request_id.to_owned()).or_default().push(word);
         };
-        self.ledger.transmit(|words| {
+        self.ledger.transmit(Duration::ZERO, &mut self.actions, |words| {
             match words {
                 ToGateway::Accept { request_id, .. } => note(request_id, 'k'),
                 ToGateway::Progress { request_id, .. } => note(request_id, 'u'),

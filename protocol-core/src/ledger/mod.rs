@@ -13,14 +13,14 @@ mod exhaustive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dialect::{OnCancel, OnDisconnect, RepeatedId, Rules, TaskKind, ToGateway};
+use crate::dialect::{Delivered, OnCancel, OnDisconnect, RepeatedId, Rules, TaskKind, ToGateway};
 use crate::node::{Action, Event, Limits, Misuse};
 use crate::random::Random;
-use crate::work::{Answer, JobId, Outcome, Task, Update, Work, WorkId};
+use crate::work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId};
 use entry::{Accept, Entry, Stage, digest};
 
 /// The actions a call gives rise to, in order.
@@ -35,6 +35,8 @@ pub(crate) struct Ledger {
     entries: BTreeMap<WorkId, Entry>,
     by_request: BTreeMap<Arc<str>, WorkId>,
     waiting: VecDeque<WorkId>,
+    /// Unfinished work whose gateway does not wait for ever.
+    expiring: BTreeSet<(Duration, WorkId)>,
     /// Work with something to send, each at most once.
     outgoing: VecDeque<WorkId>,
     refusals: VecDeque<Refusal>,
@@ -93,6 +95,7 @@ impl Ledger {
             entries: BTreeMap::new(),
             by_request: BTreeMap::new(),
             waiting: VecDeque::new(),
+            expiring: BTreeSet::new(),
             outgoing: VecDeque::new(),
             refusals: VecDeque::new(),
             unconfirmed: VecDeque::new(),
@@ -107,13 +110,14 @@ impl Ledger {
 
     // What the gateway says.
 
-    /// A request has come in.
+    /// A request has come in, to be answered within `time` if that is given.
     pub(crate) fn request(
         &mut self,
         now: Duration,
         request_id: String,
         user_id: String,
         task: Task,
+        time: Option<Duration>,
         actions: &mut Actions,
     ) {
         self.forget_old(now);
@@ -129,25 +133,31 @@ impl Ledger {
         if let Some(refusal) = self.reason_to_refuse(size) {
             return self.refuse(request_id, kind, refusal);
         }
+        let deadline = time.map(|time| now.saturating_add(time));
         let id = WorkId(self.next_id);
         self.next_id += 1;
         let job_id = JobId::from_random(self.random.bytes());
         let key: Arc<str> = request_id.as_str().into();
-        let work = Arc::new(Work { id, request_id, job_id, user_id, task });
+        let work = Arc::new(Work { id, request_id, job_id, user_id, task, deadline });
         actions.push_back(Action::Admit(Arc::clone(&work)));
         self.tally.owed += 1;
         self.tally.waiting += 1;
         self.tally.waiting_bytes += size;
         self.by_request.insert(Arc::clone(&key), id);
+        self.expiring.extend(deadline.map(|deadline| (deadline, id)));
         self.entries.insert(id, Entry::new(key, job_id, kind, digest, work));
     }
 
     /// A request that is answered as failed without becoming work.
-    pub(crate) fn refuse(&mut self, request_id: String, kind: TaskKind, reason: String) {
+    pub(crate) fn refuse(&mut self, request_id: String, kind: TaskKind, failure: Failure) {
         if self.refusals.len() >= self.limits.owed {
             self.tally.refusals_dropped += 1;
         } else {
-            self.refusals.push_back(Refusal { request_id, kind, outcome: Outcome::failed(reason) });
+            self.refusals.push_back(Refusal {
+                request_id,
+                kind,
+                outcome: Outcome::Failed(failure),
+            });
         }
     }
 
@@ -182,7 +192,7 @@ impl Ledger {
             self.refuse(
                 request_id,
                 kind,
-                format!("this node could not take the request: {reason}"),
+                Failure::new(format!("this node could not take the request: {reason}")),
             );
         }
         Ok(())
@@ -288,7 +298,34 @@ impl Ledger {
         Ok(())
     }
 
+    /// The gateway wants no answer to this request any more.
+    pub(crate) fn cancel_request(&mut self, request_id: &str, actions: &mut Actions) {
+        let Some(&id) = self.by_request.get(request_id) else { return };
+        match self.rules.cancelled {
+            OnCancel::Silence => self.abandon(id, actions),
+            OnCancel::Answer => {
+                let _ = self.cancel(id, "the gateway cancelled the request", actions);
+            }
+        }
+    }
+
     // What happens to the node.
+
+    /// When the first gateway stops waiting for an answer.
+    pub(crate) fn next_expiry(&self) -> Option<Duration> {
+        self.expiring.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Cancels what no gateway waits for any more.
+    pub(crate) fn expire(&mut self, now: Duration, actions: &mut Actions) {
+        while let Some(&(deadline, id)) = self.expiring.first() {
+            if deadline > now {
+                return;
+            }
+            self.expiring.pop_first();
+            let _ = self.cancel(id, "the time for the answer is over", actions);
+        }
+    }
 
     /// From now on new requests are refused; what was admitted goes on.
     pub(crate) fn close_to_new_work(&mut self) {
@@ -331,7 +368,12 @@ impl Ledger {
     // Sending.
 
     /// Writes what is due, in order, for as long as `write` says that there is room for more.
-    pub(crate) fn transmit(&mut self, mut write: impl FnMut(ToGateway<'_>) -> bool) {
+    pub(crate) fn transmit(
+        &mut self,
+        now: Duration,
+        actions: &mut Actions,
+        mut write: impl FnMut(ToGateway<'_>) -> bool,
+    ) {
         while let Some(refusal) = self.refusals.pop_front() {
             let Refusal { request_id, kind, outcome } = &refusal;
             if !write(ToGateway::Answer { request_id, kind, job_id: None, outcome }) {
@@ -350,7 +392,8 @@ impl Ledger {
             } else if let Some(update) = entry.updates.pop_front() {
                 entry.update_bytes -= update.size();
                 self.tally.update_bytes -= update.size();
-                write(ToGateway::Progress { request_id, job_id, update: &update })
+                let sequence = &mut entry.progress_sent;
+                write(ToGateway::Progress { request_id, job_id, update: &update, sequence })
             } else {
                 self.outgoing.pop_front();
                 entry.queued = false;
@@ -364,10 +407,17 @@ impl Ledger {
                     _ => continue,
                 };
                 entry.replay = false;
-                self.unconfirmed.push_back(id);
-                self.written += 1;
                 let job_id = Some(job_id);
-                write(ToGateway::Answer { request_id, kind, job_id, outcome: &answer.outcome })
+                let outcome = &answer.outcome;
+                let room = write(ToGateway::Answer { request_id, kind, job_id, outcome });
+                match self.rules.delivered {
+                    Delivered::WhenWritten => self.deliver(now, id, actions),
+                    Delivered::WhenConfirmed => {
+                        self.unconfirmed.push_back(id);
+                        self.written += 1;
+                    }
+                }
+                room
             };
             if !room {
                 return;
@@ -415,16 +465,18 @@ impl Ledger {
         Ok(self.entries.get_mut(&id))
     }
 
-    fn reason_to_refuse(&self, size: usize) -> Option<String> {
+    fn reason_to_refuse(&self, size: usize) -> Option<Failure> {
+        // A gateway that asks again elsewhere, or a little later, may have better luck.
+        let not_ready = |reason: String| Some(Failure::new(reason).with_code(NODE_NOT_READY));
         if self.closed_to_new_work {
-            Some("this node is stopping and takes no new work".to_owned())
+            not_ready("this node is stopping and takes no new work".to_owned())
         } else if self.tally.owed >= self.limits.owed {
-            Some(format!(
+            not_ready(format!(
                 "this node has {} requests to answer already, as many as it takes; try again later",
                 self.tally.owed
             ))
         } else if self.tally.waiting_bytes + size > self.limits.waiting_bytes {
-            Some(format!(
+            not_ready(format!(
                 "the request has {size} bytes, and {} bytes of requests wait on this node already, which takes {} in all; \
                  try again later or send less",
                 self.tally.waiting_bytes, self.limits.waiting_bytes
@@ -440,13 +492,13 @@ impl Ledger {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.digest != digest {
             let reason = "this request id was used for another request; choose a new one";
-            return self.refuse(request_id, kind, reason.to_owned());
+            return self.refuse(request_id, kind, Failure::new(reason));
         }
         match &entry.stage {
             Stage::Admitting(_) => return,
             Stage::Delivered(None) => {
                 let reason = "this request was answered before, and its answer is no longer kept";
-                return self.refuse(request_id, kind, reason.to_owned());
+                return self.refuse(request_id, kind, Failure::new(reason));
             }
             Stage::Written(_) | Stage::Delivered(Some(_)) => entry.replay = true,
             Stage::Waiting(_) | Stage::Running | Stage::Recording(_) | Stage::Undelivered(_) => {}
@@ -487,6 +539,9 @@ impl Ledger {
     fn finish(&mut self, id: WorkId, outcome: Outcome, actions: &mut Actions) {
         let outcome = self.within_budget(outcome);
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let Some(deadline) = entry.deadline {
+            self.expiring.remove(&(deadline, id));
+        }
         let size = outcome.size();
         let request_id = String::from(&*entry.request_id);
         let answer = Arc::new(Answer { work: id, request_id, outcome });
@@ -582,6 +637,9 @@ impl Ledger {
         if self.by_request.get(&entry.request_id) == Some(&id) {
             self.by_request.remove(&entry.request_id);
         }
+        if let Some(deadline) = entry.deadline {
+            self.expiring.remove(&(deadline, id));
+        }
         self.tally.update_bytes -= entry.update_bytes;
         if !matches!(entry.stage, Stage::Delivered(_)) {
             self.tally.owed -= 1;
@@ -605,3 +663,6 @@ impl Ledger {
         }
     }
 }
+
+/// What a gateway of the openclaw dialect takes as a request to try again soon.
+const NODE_NOT_READY: &str = "NODE_NOT_READY";

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::dialect::{Dialect, nodetool};
+use crate::dialect::{Delivered, Dialect, Liveness, nodetool};
 use crate::websocket;
 
 pub(super) const KEEPING: Rules = Rules {
@@ -12,6 +12,8 @@ pub(super) const KEEPING: Rules = Rules {
     repeated_id: RepeatedId::Replay,
     disconnect: OnDisconnect::Keep,
     cancelled: OnCancel::Answer,
+    delivered: Delivered::WhenConfirmed,
+    liveness: Liveness::Heartbeats,
 };
 
 pub(super) const ABORTING: Rules = Rules {
@@ -19,6 +21,8 @@ pub(super) const ABORTING: Rules = Rules {
     repeated_id: RepeatedId::Supersede,
     disconnect: OnDisconnect::Abort,
     cancelled: OnCancel::Silence,
+    delivered: Delivered::WhenWritten,
+    liveness: Liveness::Ticks,
 };
 
 /// A ledger and what came out of it, as short words.
@@ -46,7 +50,7 @@ impl Desk {
 
     fn ask_with(&mut self, id: &str, args: &str) -> String {
         let task = Task::Command { name: "echo".to_owned(), args: raw(args) };
-        self.ledger.request(self.now, id.to_owned(), "1".to_owned(), task, &mut self.actions);
+        self.ledger.request(self.now, id.to_owned(), "1".to_owned(), task, None, &mut self.actions);
         self.acted()
     }
 
@@ -82,7 +86,7 @@ impl Desk {
     fn written(&mut self, room: usize) -> String {
         let mut words = Vec::new();
         if room > 0 {
-            self.ledger.transmit(|word| {
+            self.ledger.transmit(self.now, &mut self.actions, |word| {
                 words.push(match word {
                     ToGateway::Accept { request_id, repeated: false, .. } => {
                         format!("accept {request_id}")
@@ -508,7 +512,7 @@ proptest! {
                 Step::Ask(id, same) => {
                     let args = if same { "{}" } else { "[]" };
                     let task = Task::Command { name: "x".to_owned(), args: raw(args) };
-                    desk.ledger.request(desk.now, id.to_string(), "1".to_owned(), task, &mut desk.actions);
+                    desk.ledger.request(desk.now, id.to_string(), "1".to_owned(), task, None, &mut desk.actions);
                 }
                 Step::Admit => {
                     for id in std::mem::take(&mut admitted) {

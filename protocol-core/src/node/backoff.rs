@@ -26,6 +26,19 @@ impl Backoff {
         jittered(self.first.saturating_mul(factor).min(self.longest), random)
     }
 
+    /// Without jitter downwards: whoever asked for patience gets it.
+    pub(super) fn next_unhurried(&mut self, random: &mut Random) -> Duration {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.first.saturating_mul(factor).min(self.longest);
+        delay.saturating_add(jittered(delay / 8, random))
+    }
+
+    /// The delay that somebody asked for, and up to an eighth more.
+    pub(super) fn about(&self, asked: Duration, random: &mut Random) -> Duration {
+        asked.saturating_add(jittered(asked / 8, random))
+    }
+
     /// The delay for what will hardly heal by itself.
     pub(super) fn longest(&mut self, random: &mut Random) -> Duration {
         self.failures = self.failures.saturating_add(1);

@@ -22,14 +22,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// A node of the gateway at `endpoint` that serves nothing yet, with the default timing and limits.
+    /// A node of the gateway at `endpoint` that serves nothing yet, with the timing that the dialect is used to and the default limits.
     pub fn new(endpoint: Endpoint, dialect: impl Into<Dialect>) -> Self {
+        let dialect = dialect.into();
         Self {
             endpoint,
-            dialect: dialect.into(),
             commands: Vec::new(),
             workflows: false,
-            timing: Timing::default(),
+            timing: dialect.timing(),
+            dialect,
             limits: Limits::default(),
         }
     }
@@ -79,6 +80,11 @@ pub struct Timing {
     pub reconnect_delay: Duration,
     /// The longest delay between reconnects. Default 60 s.
     pub max_reconnect_delay: Duration,
+    /// The delay before the node asks again after it was told that somebody has to approve of it; it doubles each time. Default
+    /// 7 s. Only the openclaw dialect has approvals.
+    pub approval_delay: Duration,
+    /// The longest such delay. Default 30 s.
+    pub max_approval_delay: Duration,
     /// How long the node waits after it has sent an answer before it asks, by a ping, whether the answer arrived. It asks sooner
     /// when unconfirmed answers fill a quarter of [`Limits::owed`] or [`Limits::kept_bytes`]. Default 1 s.
     pub confirm: Duration,
@@ -106,6 +112,8 @@ impl Default for Timing {
             close: Duration::from_secs(5),
             reconnect_delay: Duration::from_secs(5),
             max_reconnect_delay: Duration::from_secs(60),
+            approval_delay: Duration::from_secs(7),
+            max_approval_delay: Duration::from_secs(30),
             confirm: Duration::from_secs(1),
         }
     }
@@ -137,6 +145,8 @@ pub struct Limits {
     pub updates: usize,
     /// Bytes of all updates that wait; past it the oldest of the same request are dropped. Default 16 MiB.
     pub update_bytes: usize,
+    /// Calls to the gateway that wait for a reply; more are not taken. Default 1,024, as many as it may have of the gateway's.
+    pub calls: usize,
     /// Bytes handed to the socket's buffer before the node holds updates and answers back. Default 256 KiB: a socket's own buffer, roughly.
     pub transmit_bytes: usize,
     /// Replies to faulty messages that may be sent in a row; one more is earned each second. Default 10, so that two peers cannot
@@ -157,6 +167,7 @@ impl Default for Limits {
             remembered_for: Duration::from_secs(3600),
             updates: 256,
             update_bytes: 16 << 20,
+            calls: 1024,
             transmit_bytes: 256 << 10,
             fault_replies: 10,
         }

@@ -1,9 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::secret::Secret;
+use super::publications::Publication;
+use crate::call::{Call, CallError, CallId};
+use crate::dialect::openclaw;
+use crate::secret::{Credentials, Secret};
 use crate::websocket::{Closed, Refusal};
 use crate::work::{Answer, Outcome, Update, Work, WorkId};
 
@@ -12,10 +16,18 @@ use crate::work::{Answer, Outcome, Update, Work, WorkId};
 pub enum Input<'a> {
     /// The application wants the node to connect. Once, first.
     Start,
-    /// The credential that [`Action::Authenticate`] asked for; `None` where the gateway wants none.
-    Credential(Option<Secret>),
-    /// There is no credential to be had now; the text says why, for people, without showing it. The attempt has failed.
-    CredentialFailed(&'a str),
+    /// The credentials that [`Action::Authenticate`] asked for.
+    Credentials(Credentials),
+    /// There are no credentials to be had now; the text says why, for people, without showing them. The attempt has failed.
+    CredentialsFailed(&'a str),
+    /// The signature that [`Action::Sign`] asked for.
+    Signature(&'a str),
+    /// There is no signature to be had now; the text says why, for people. The attempt has failed.
+    SigningFailed(&'a str),
+    /// The token of [`Action::KeepDeviceToken`] is kept.
+    DeviceTokenKept,
+    /// It could not be kept; the text says why, for people. The node goes on, and will have to show another credential next time.
+    DeviceTokenNotKept(&'a str),
     /// The byte stream that [`Action::Connect`] asked for is there (TLS included).
     Connected,
     /// It could not be had; the text says why, for people.
@@ -44,6 +56,10 @@ pub enum Input<'a> {
     Cancel(WorkId, &'a str),
     /// Send a message of the application's own: a JSON object whose `type` the dialect does not use.
     Custom(&'a str),
+    /// Ask the gateway something. [`Action::Reply`] follows, once.
+    Call(Call<'a>),
+    /// Make something known.
+    Publish(Publication),
     /// Stop the node: take no new work, give running work this long, then close with 1001 and flush.
     /// Given again, it may shorten the time.
     Stop(Duration),
@@ -53,8 +69,16 @@ pub enum Input<'a> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Action {
-    /// Fetch the credential for the next attempt and answer with [`Input::Credential`] or [`Input::CredentialFailed`]. Asked anew at each attempt, so that tokens can change.
+    /// Fetch the credentials for the next attempt and answer with [`Input::Credentials`] or [`Input::CredentialsFailed`]. Asked anew at each attempt, so that tokens can change.
     Authenticate,
+    /// Sign this text with the device's Ed25519 key and answer with [`Input::Signature`], in base64url without padding
+    /// ([`openclaw::Identity::sign`] does it), or [`Input::SigningFailed`]. It holds a credential, so it is a secret itself.
+    Sign(Secret),
+    /// Keep this token, durably, to be shown as [`Credentials::device_token`] at the next attempt, and answer with
+    /// [`Input::DeviceTokenKept`] or [`Input::DeviceTokenNotKept`]. A bootstrap token is used up now.
+    KeepDeviceToken(openclaw::DeviceToken),
+    /// Forget the token kept for this gateway: it is not good any more.
+    ForgetDeviceToken,
     /// Open a byte stream to the gateway and answer with [`Input::Connected`] or [`Input::ConnectFailed`].
     Connect,
     /// Drop the byte stream, or the attempt to open one, at once. Nothing is left to write, and no input about it is due any more:
@@ -69,6 +93,13 @@ pub enum Action {
     Cancel(WorkId),
     /// Keep this answer (durably, if the application has a journal) and say [`Input::Recorded`].
     Record(Arc<Answer>),
+    /// The reply to a [`Call`].
+    Reply {
+        /// Which.
+        id: CallId,
+        /// The result, JSON, or why there is none.
+        result: Result<Box<RawValue>, CallError>,
+    },
     /// The gateway has the answer to this work: a journal need keep it no longer.
     Settled(WorkId),
     /// Something an application may like to know.
@@ -92,6 +123,20 @@ pub enum Event {
         /// When the node tries again.
         retry_in: Option<Duration>,
     },
+    /// Connected and registered, but nobody has approved yet of what the node may do, or of all of it. Known only to a node that
+    /// publishes something, and only in the openclaw dialect.
+    AwaitingApproval,
+    /// What the node may do is approved: it gets work from now on.
+    Approved,
+    /// The gateway says that it is going to close the connection.
+    GoingAway {
+        /// Why, for people.
+        reason: String,
+        /// When it expects to be back.
+        back_in: Option<Duration>,
+    },
+    /// The device token could not be kept. The node goes on, and will have to show another credential next time.
+    DeviceTokenLost(String),
     /// The gateway reports an error. It is never answered.
     GatewayError {
         /// The gateway's text.
@@ -133,6 +178,12 @@ pub enum LostReason {
     /// The gateway answered the HTTP upgrade with something else than 101.
     #[error("the gateway refused the connection: {0}")]
     Refused(Refusal),
+    /// The gateway let the connection be made, but not the node in.
+    #[error("{0}")]
+    Denied(Box<openclaw::Refusal>),
+    /// The node begins anew, in another version of the protocol.
+    #[error("the gateway speaks another version of the protocol")]
+    ProtocolChanged,
     /// The WebSocket ended.
     #[error("{0}")]
     Closed(Closed),
@@ -166,6 +217,12 @@ pub enum Deadline {
     /// It is time to ask whether answers arrived.
     #[error("no confirmation")]
     Confirm,
+    /// What was published too early is to be said again.
+    #[error("waiting to publish")]
+    Publish,
+    /// A call must have its reply, or a request its answer.
+    #[error("no answer in time")]
+    Answer,
     /// The closing handshake must be done.
     #[error("the gateway did not close in time")]
     Close,
@@ -187,6 +244,13 @@ pub enum StopReason {
     /// The gateway's refusal will not change by trying again, and the node was never ready with this configuration.
     #[error("{0}")]
     Refused(Refusal),
+    /// The gateway let the connection be made but not the node in, and that will not change by trying again; the node was never
+    /// ready with this configuration.
+    #[error("{0}")]
+    Denied(Box<openclaw::Refusal>),
+    /// The registration has more bytes than a gateway takes.
+    #[error("{0}")]
+    TooLargeToRegister(String),
     /// The other side does not speak WebSocket as it should, and the node was never ready with this configuration.
     #[error("this is no gateway: {0}")]
     NotAGateway(Closed),
@@ -213,6 +277,12 @@ pub enum Misuse {
         "a custom message must be a JSON object with a string `type` that the dialect does not use"
     )]
     NotACustomMessage,
+    /// The dialect has no calls and no publications.
+    #[error("this dialect has no calls and no publications")]
+    NoCalls,
+    /// A call under this id still waits for its reply.
+    #[error("a call with this id still waits for its reply; choose another id")]
+    RepeatedCall,
     /// The message cannot be sent now: the node is not ready, or too much waits for the socket. Try again later.
     #[error("the message cannot be sent now; try again when the node is ready")]
     NotSendable,

@@ -3,19 +3,33 @@
 use std::time::Duration;
 
 use super::{Action, Deadline, Event, Link, LostReason, Misuse, Node, StopReason};
-use crate::dialect::ToGateway;
-use crate::secret::Secret;
+use crate::dialect::openclaw::Refusal as Denial;
+use crate::dialect::{AfterDenial, ToGateway, Unsayable, Welcome};
+use crate::secret::{Credentials, Secret};
 use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter};
 
 #[derive(Debug)]
 pub(super) enum Life {
     Idle,
     Authenticating,
-    Connecting { credential: Option<Secret> },
+    Connecting {
+        credentials: Credentials,
+    },
     Opening,
-    Registering { written_at: u64 },
-    Ready { since: Duration },
-    Closing { then: Ending },
+    /// The gateway is to say what the node must prove.
+    Challenged,
+    Signing,
+    Registering {
+        written_at: u64,
+    },
+    /// The gateway has let the node in, and what it gave is being kept.
+    Keeping,
+    Ready {
+        since: Duration,
+    },
+    Closing {
+        then: Ending,
+    },
     Waiting,
     Stopped,
 }
@@ -42,6 +56,10 @@ pub(super) enum Ending {
 pub(super) enum Delay {
     Usual,
     AtLeast(Duration),
+    /// About this long, since it was asked for.
+    About(Duration),
+    /// Somebody has to approve first.
+    Approval,
     Longest,
 }
 
@@ -65,10 +83,10 @@ impl Node {
         self.actions.push_back(Action::Authenticate);
     }
 
-    pub(super) fn authenticated(&mut self, credential: Option<Secret>) -> Result<(), Misuse> {
+    pub(super) fn authenticated(&mut self, credentials: Credentials) -> Result<(), Misuse> {
         match self.life {
             Life::Authenticating => {
-                self.life = Life::Connecting { credential };
+                self.life = Life::Connecting { credentials };
                 self.actions.push_back(Action::Connect);
                 Ok(())
             }
@@ -76,7 +94,7 @@ impl Node {
         }
     }
 
-    pub(super) fn credential_failed(&mut self, why: &str) -> Result<(), Misuse> {
+    pub(super) fn credentials_failed(&mut self, why: &str) -> Result<(), Misuse> {
         match self.life {
             Life::Authenticating => {
                 self.retry_after_attempt(LostReason::NoCredential(why.to_owned()), Delay::Usual);
@@ -97,18 +115,19 @@ impl Node {
     }
 
     pub(super) fn connected(&mut self) -> Result<(), Misuse> {
-        let Life::Connecting { credential } = &self.life else { return Err(Misuse::WrongState) };
-        let session = self.config.dialect.node_session();
+        let Life::Connecting { credentials } = &self.life else { return Err(Misuse::WrongState) };
         self.timers.clear(Deadline::Connect);
-        match session.upgrade_request(&self.config.endpoint, credential.as_ref()) {
+        match self.session.begin(&self.config.endpoint, credentials) {
             Ok(request) => {
                 let limits = self.config.limits.websocket;
                 let websocket = Connection::client(&request, limits, self.random.bytes());
-                let credential = credential.clone();
+                let credentials = credentials.clone();
                 self.link = Some(Link {
                     websocket,
-                    session,
-                    credential,
+                    credentials,
+                    heard_at: self.now,
+                    tick: None,
+                    back_in: None,
                     heard: false,
                     pings: 0,
                     awaited: None,
@@ -134,15 +153,20 @@ impl Node {
 
     // The connection.
 
-    pub(super) fn with_link(&mut self, act: impl FnOnce(&mut Link)) -> Result<(), Misuse> {
-        self.link.as_mut().map(act).ok_or(Misuse::WrongState)
+    pub(super) fn with_link(
+        &mut self,
+        act: impl FnOnce(&mut Link, Duration),
+    ) -> Result<(), Misuse> {
+        let now = self.now;
+        self.link.as_mut().map(|link| act(link, now)).ok_or(Misuse::WrongState)
     }
 
     pub(super) fn sent(&mut self, count: usize) -> Result<(), Misuse> {
         let link = self.link.as_mut().ok_or(Misuse::WrongState)?;
         link.websocket.sent(count).map_err(|_| Misuse::SentTooMuch)?;
         if let Life::Registering { written_at } = self.life {
-            if link.websocket.bytes_sent_total() >= written_at {
+            let written = link.websocket.bytes_sent_total() >= written_at;
+            if written && !self.session.awaits_welcome() {
                 self.become_ready();
             }
         }
@@ -153,20 +177,128 @@ impl Node {
         self.life = Life::Ready { since: self.now };
         self.ever_ready = true;
         self.timers.clear(Deadline::Register);
-        let interval = self.config.timing.beat();
-        self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
+        self.expect_life();
+        self.approval_backoff.reset();
+        self.publications.reset();
         self.actions.push_back(Action::Notify(Event::Ready));
     }
 
     pub(super) fn opened(&mut self) {
-        let Some(Link { websocket, session, .. }) = &mut self.link else { return };
-        let (workflows, commands) = (self.config.workflows, &self.config.commands);
-        let words = ToGateway::Register { workflows, commands, instance: self.instance };
-        session.write(self.utc, words, websocket);
-        self.life = Life::Registering { written_at: websocket.bytes_queued_total() };
         self.timers.clear(Deadline::Open);
         self.timers.set(Deadline::Register, self.now.saturating_add(self.config.timing.register));
         self.actions.push_back(Action::Notify(Event::Connected));
+        if self.session.registers_unasked() {
+            self.register(None);
+        } else {
+            self.life = Life::Challenged;
+        }
+    }
+
+    fn register(&mut self, signature: Option<&str>) {
+        let Some(Link { websocket, .. }) = &mut self.link else { return };
+        let (workflows, commands) = (self.config.workflows, &self.config.commands);
+        let words = ToGateway::Register { workflows, commands, instance: self.instance, signature };
+        match self.session.write(self.utc, words, websocket) {
+            Ok(()) => {
+                self.life = Life::Registering { written_at: websocket.bytes_queued_total() };
+                let time = self.config.timing.register;
+                self.timers.set(Deadline::Register, self.now.saturating_add(time));
+            }
+            Err(Unsayable(why)) => self.finish(Ending::Stop(StopReason::TooLargeToRegister(why))),
+        }
+    }
+
+    pub(super) fn challenged(&mut self, sign: Option<Secret>) {
+        if !matches!(self.life, Life::Challenged) {
+            return;
+        }
+        match sign {
+            Some(text) => {
+                self.life = Life::Signing;
+                self.actions.push_back(Action::Sign(text));
+            }
+            None => self.register(None),
+        }
+    }
+
+    pub(super) fn signed(&mut self, signature: &str) -> Result<(), Misuse> {
+        match self.life {
+            Life::Signing => {
+                self.register(Some(signature));
+                Ok(())
+            }
+            _ => Err(Misuse::WrongState),
+        }
+    }
+
+    pub(super) fn signing_failed(&mut self, why: &str) -> Result<(), Misuse> {
+        match self.life {
+            Life::Signing => {
+                self.finish(Ending::retry(LostReason::NoCredential(why.to_owned())));
+                Ok(())
+            }
+            _ => Err(Misuse::WrongState),
+        }
+    }
+
+    pub(super) fn welcomed(&mut self, welcome: Welcome) {
+        let (Life::Registering { .. }, Some(link)) = (&self.life, &mut self.link) else { return };
+        link.tick = welcome.tick;
+        let shown = &link.credentials.device_token;
+        match welcome.device_token {
+            Some(given) if shown.as_ref() != Some(&given.token) => {
+                link.credentials.device_token = Some(given.token.clone());
+                self.life = Life::Keeping;
+                self.actions.push_back(Action::KeepDeviceToken(given));
+            }
+            _ => self.become_ready(),
+        }
+    }
+
+    pub(super) fn device_token_kept(&mut self, problem: Option<&str>) -> Result<(), Misuse> {
+        if !matches!(self.life, Life::Keeping) {
+            return Err(Misuse::WrongState);
+        }
+        if let Some(why) = problem {
+            self.actions.push_back(Action::Notify(Event::DeviceTokenLost(why.to_owned())));
+        }
+        self.become_ready();
+        Ok(())
+    }
+
+    pub(super) fn denied(&mut self, denial: Box<Denial>, next: AfterDenial, forget: bool) {
+        if !matches!(self.life, Life::Registering { .. }) {
+            return;
+        }
+        if forget {
+            self.actions.push_back(Action::ForgetDeviceToken);
+        }
+        let after = match next {
+            AfterDenial::RetryDifferently => Delay::About(SOON),
+            AfterDenial::Retry => Delay::Usual,
+            AfterDenial::RetryAfter(time) => Delay::AtLeast(time),
+            AfterDenial::AwaitApproval => Delay::Approval,
+            AfterDenial::Stop if self.ever_ready => Delay::Longest,
+            AfterDenial::Stop => {
+                return self.close_within_deadline(Ending::Stop(StopReason::Denied(denial)));
+            }
+        };
+        self.close_within_deadline(Ending::Retry { reason: LostReason::Denied(denial), after });
+    }
+
+    /// Ends the connection from this side, for another try at once.
+    pub(super) fn leave(&mut self, code: CloseCode, why: &str) {
+        let Some(link) = &mut self.link else { return };
+        let _ = link.websocket.close(code, why);
+        let reason = LostReason::ProtocolChanged;
+        self.close_within_deadline(Ending::Retry { reason, after: Delay::About(SOON) });
+    }
+
+    pub(super) fn going_away(&mut self, reason: String, back_in: Option<Duration>) {
+        if let Some(link) = &mut self.link {
+            link.back_in = back_in;
+        }
+        self.actions.push_back(Action::Notify(Event::GoingAway { reason, back_in }));
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) {
@@ -198,7 +330,11 @@ impl Node {
                 Ending::Retry { reason: LostReason::Closed(closed), after: Delay::Longest }
             }
             (_, Closed::OpeningTimedOut) => Ending::retry(LostReason::TimedOut(Deadline::Open)),
-            (_, closed) => Ending::retry(LostReason::Closed(closed)),
+            (_, closed) => {
+                let back_in = self.link.as_ref().and_then(|link| link.back_in);
+                let after = back_in.map_or(Delay::Usual, Delay::About);
+                Ending::Retry { reason: LostReason::Closed(closed), after }
+            }
         };
         self.close_within_deadline(ending);
     }
@@ -218,7 +354,13 @@ impl Node {
     /// Waits for what is still to be written and, unless the peer has closed already, for its close frame.
     pub(super) fn close_within_deadline(&mut self, then: Ending) {
         self.note_health();
-        for stale in [Deadline::Open, Deadline::Register, Deadline::Heartbeat, Deadline::Confirm] {
+        for stale in [
+            Deadline::Open,
+            Deadline::Register,
+            Deadline::Heartbeat,
+            Deadline::Confirm,
+            Deadline::Publish,
+        ] {
             self.timers.clear(stale);
         }
         self.timers.set(Deadline::Close, self.now.saturating_add(self.config.timing.close));
@@ -247,8 +389,11 @@ impl Node {
         self.link = None;
         self.fault_replies.clear();
         self.ledger.disconnected(&mut self.actions);
+        self.fail_calls();
         // What time has overtaken before it was asked for could only be answered too late.
-        self.actions.retain(|action| !matches!(action, Action::Authenticate | Action::Connect));
+        self.actions.retain(|action| {
+            !matches!(action, Action::Authenticate | Action::Connect | Action::Sign(_))
+        });
         self.actions.push_back(Action::Disconnect);
         match ending {
             Ending::Retry { reason, after } => self.wait_to_retry(reason, after),
@@ -267,6 +412,11 @@ impl Node {
             Delay::AtLeast(asked) => {
                 self.backoff.next(&mut self.random).max(asked.min(LONGEST_RETRY_AFTER))
             }
+            Delay::About(asked) => {
+                let asked = asked.min(LONGEST_RETRY_AFTER);
+                self.backoff.about(asked, &mut self.random)
+            }
+            Delay::Approval => self.approval_backoff.next_unhurried(&mut self.random),
             Delay::Longest => self.backoff.longest(&mut self.random),
         };
         self.life = Life::Waiting;
@@ -289,11 +439,12 @@ impl Node {
         match deadline {
             Deadline::Connect => self.finish(Ending::retry(LostReason::TimedOut(deadline))),
             Deadline::Open => {
-                let _ = self.with_link(|link| link.websocket.opening_timed_out());
+                let _ = self.with_link(|link, _| link.websocket.opening_timed_out());
             }
-            Deadline::Register => self.finish(Ending::retry(LostReason::TimedOut(deadline))),
+            Deadline::Register => self.registration_timed_out(),
             Deadline::Heartbeat => self.beat(),
             Deadline::Confirm => self.ping(),
+            Deadline::Publish | Deadline::Answer => {}
             Deadline::Close => {
                 if let Life::Closing { then } = &self.life {
                     let then = then.clone();
@@ -302,6 +453,23 @@ impl Node {
             }
             Deadline::Reconnect => self.attempt(),
             Deadline::Drain => self.drain_timed_out(),
+        }
+    }
+
+    fn registration_timed_out(&mut self) {
+        let ending = Ending::retry(LostReason::TimedOut(Deadline::Register));
+        let told = match (&self.life, &mut self.link) {
+            (Life::Challenged, Some(link)) => {
+                link.websocket.close(CloseCode::POLICY_VIOLATION, "connect challenge timeout")
+            }
+            (Life::Registering { .. }, Some(link)) if self.session.awaits_welcome() => {
+                link.websocket.close(TIMEOUT, "connect timeout")
+            }
+            _ => return self.finish(ending),
+        };
+        match told {
+            Ok(()) => self.close_within_deadline(ending),
+            Err(_) => self.finish(ending),
         }
     }
 
@@ -345,7 +513,14 @@ impl Node {
         match (&self.life, &mut self.link) {
             (Life::Stopped, _) => {}
             (Life::Idle | Life::Waiting, _) => self.stopped(StopReason::Requested),
-            (Life::Registering { .. } | Life::Ready { .. }, Some(link)) => {
+            (
+                Life::Challenged
+                | Life::Signing
+                | Life::Registering { .. }
+                | Life::Keeping
+                | Life::Ready { .. },
+                Some(link),
+            ) => {
                 let _ = link.websocket.close(CloseCode::GOING_AWAY, "the node is stopping");
                 self.close_within_deadline(ending);
             }
@@ -366,6 +541,15 @@ impl Ending {
         Self::Retry { reason, after: Delay::Usual }
     }
 }
+
+/// What the reference client closes with when the gateway is silent (openclaw page 8.3).
+pub(super) const TIMEOUT: CloseCode = match CloseCode::new(4000) {
+    Some(code) => code,
+    None => unreachable!(),
+};
+
+/// Between two attempts of which the second is another than the first (openclaw page 9).
+const SOON: Duration = Duration::from_millis(250);
 
 /// A gateway may ask for patience, not for a node that never comes back.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);

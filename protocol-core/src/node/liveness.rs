@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::life::Ending;
+use super::life::{Ending, TIMEOUT};
 use super::{Deadline, LostReason, Node};
-use crate::dialect::ToGateway;
+use crate::dialect::{Liveness, ToGateway};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ping {
@@ -19,8 +19,44 @@ pub(super) struct Ping {
 }
 
 impl Node {
-    /// One heartbeat: a message, a ping, and the judgement whether the gateway is still there.
+    /// From now on the gateway is expected to be alive.
+    pub(super) fn expect_life(&mut self) {
+        let interval = match self.config.dialect.rules().liveness {
+            Liveness::Heartbeats => self.config.timing.beat(),
+            Liveness::Ticks => self.tick(),
+        };
+        self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
+    }
+
+    /// The time for a heartbeat, or for the gateway's tick, has come.
     pub(super) fn beat(&mut self) {
+        match self.config.dialect.rules().liveness {
+            Liveness::Heartbeats => self.send_heartbeat(),
+            Liveness::Ticks => self.look_for_tick(),
+        }
+    }
+
+    /// How often the gateway is looked after. At least a second, as the reference node has it (openclaw page 10).
+    fn tick(&self) -> Duration {
+        let tick = self.link.as_ref().and_then(|link| link.tick);
+        tick.unwrap_or(self.config.timing.heartbeat_interval).max(Duration::from_secs(1))
+    }
+
+    fn look_for_tick(&mut self) {
+        let tick = self.tick();
+        let Some(link) = &mut self.link else { return };
+        if self.now.saturating_sub(link.heard_at) <= tick * 2 {
+            return self.expect_life();
+        }
+        let ending = Ending::retry(LostReason::TimedOut(Deadline::Heartbeat));
+        match link.websocket.close(TIMEOUT, "tick timeout") {
+            Ok(()) => self.close_within_deadline(ending),
+            Err(_) => self.finish(ending),
+        }
+    }
+
+    /// One heartbeat: a message, a ping, and the judgement whether the gateway is still there.
+    fn send_heartbeat(&mut self) {
         let Some(link) = &mut self.link else { return };
         let sent = link.websocket.bytes_sent_total();
         if let Some(ping) = &mut link.awaited {
@@ -43,11 +79,10 @@ impl Node {
         let Some(link) = &mut self.link else { return };
         link.heard = false;
         if link.websocket.transmit().len() < self.config.limits.transmit_bytes {
-            link.session.write(self.utc, ToGateway::Alive, &mut link.websocket);
+            let _ = self.session.write(self.utc, ToGateway::Alive, &mut link.websocket);
         }
         self.ping();
-        let interval = self.config.timing.beat();
-        self.timers.set(Deadline::Heartbeat, self.now.saturating_add(interval));
+        self.expect_life();
     }
 
     /// Asks for a sign of life, which also proves that everything before it arrived. One question at a time.

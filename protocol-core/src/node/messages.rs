@@ -5,15 +5,15 @@ use serde_json::value::RawValue;
 
 use super::life::{Life, Stopping};
 use super::{Action, Deadline, Event, Link, Misuse, Node};
-use crate::dialect::{FaultReply, FromGateway, Message, ToGateway};
-use crate::websocket;
+use crate::dialect::{CallName, FaultReply, FromGateway, Message, ToGateway};
+use crate::websocket::{self, Closed, Refusal};
+use crate::work::Failure;
 
 impl Node {
     /// Decodes at most one message; false when there is none.
     pub(super) fn listen(&mut self) -> bool {
-        let Some(Link { websocket, session, credential, .. }) = &mut self.link else {
-            return false;
-        };
+        let Some(Link { websocket, credentials, .. }) = &mut self.link else { return false };
+        let session = &mut self.session;
         let Some(event) = websocket.poll() else { return false };
         match event {
             websocket::Event::Text(text) => {
@@ -30,17 +30,11 @@ impl Node {
             }
             websocket::Event::Open => self.opened(),
             websocket::Event::Refused(refusal) => {
-                let refusal = match credential {
-                    Some(secret) => refusal.hiding(secret),
-                    None => refusal,
-                };
+                let refusal = credentials.iter().fold(refusal, Refusal::hiding);
                 self.refused(refusal);
             }
             websocket::Event::Closed(closed) => {
-                let closed = match credential {
-                    Some(secret) => closed.hiding(secret),
-                    None => closed,
-                };
+                let closed = credentials.iter().fold(closed, Closed::hiding);
                 self.closed(closed);
             }
             websocket::Event::Ping(_) | websocket::Event::Request(_) => {}
@@ -49,25 +43,59 @@ impl Node {
     }
 
     pub(super) fn hear(&mut self, heard: FromGateway) {
-        if !matches!(self.life, Life::Registering { .. } | Life::Ready { .. }) {
+        if matches!(self.life, Life::Closing { .. }) {
             return;
         }
         let event = match heard {
-            FromGateway::Work { request_id, user_id, task } => {
-                return self.ledger.request(self.now, request_id, user_id, task, &mut self.actions);
+            FromGateway::Nothing => return,
+            FromGateway::Challenge { sign } => return self.challenged(sign),
+            FromGateway::Welcome(welcome) => return self.welcomed(welcome),
+            FromGateway::Denied { refusal, next, forget_device_token } => {
+                let credentials = self.link.as_ref().map(|link| &link.credentials);
+                let refusal = match credentials {
+                    Some(credentials) => credentials
+                        .iter()
+                        .fold(refusal, |refusal, secret| Box::new(refusal.hiding(secret))),
+                    None => refusal,
+                };
+                return self.denied(refusal, next, forget_device_token);
+            }
+            FromGateway::Leave { code, why } => return self.leave(code, why),
+            FromGateway::Approved => return self.approved(),
+            FromGateway::GoingAway { reason, back_in } => {
+                let reason = self.hiding_credentials(reason);
+                return self.going_away(reason, back_in);
+            }
+            FromGateway::Reply { call: CallName::Application(id), result } => {
+                return self.replied(id, result);
+            }
+            FromGateway::Reply { call: CallName::Publication(_), result } => {
+                return self.published(result);
+            }
+            FromGateway::Work { request_id, user_id, task, time } => {
+                let (now, actions) = (self.now, &mut self.actions);
+                return self.ledger.request(now, request_id, user_id, task, time, actions);
+            }
+            FromGateway::Cancel { request_id } => {
+                return self.ledger.cancel_request(&request_id, &mut self.actions);
             }
             FromGateway::Settled { request_id } => {
                 return self.ledger.settled(self.now, &request_id, &mut self.actions);
             }
             FromGateway::Error { error, details } => Event::GatewayError {
-                error: self.hiding_credential(error),
-                details: details.map(|details| self.hiding_credential(details)),
+                error: self.hiding_credentials(error),
+                details: details.map(|details| self.hiding_credentials(details)),
             },
             FromGateway::Custom { kind, text } => Event::Custom { kind, text },
             FromGateway::Fault { problem, reply } => {
                 match reply {
-                    FaultReply::Answer { request_id, kind } => {
-                        self.ledger.refuse(request_id, kind, problem.clone());
+                    FaultReply::Answer { request_id, kind, code } => {
+                        let failure = Failure::new(problem.clone());
+                        let failure = match code {
+                            Some(code) => failure.with_code(code),
+                            None => failure,
+                        };
+                        self.ledger.refuse(request_id, kind, failure);
                     }
                     other => self.fault_replies.push(self.now, &problem, other),
                 }
@@ -77,15 +105,18 @@ impl Node {
         self.actions.push_back(Action::Notify(event));
     }
 
-    fn hiding_credential(&self, text: String) -> String {
-        let credential = self.link.as_ref().and_then(|link| link.credential.as_ref());
-        credential.and_then(|secret| secret.hidden_in(&text)).unwrap_or(text)
+    fn hiding_credentials(&self, text: String) -> String {
+        match &self.link {
+            Some(link) => link.credentials.hide_in(text),
+            None => text,
+        }
     }
 
     /// Hands the connection as much as it should hold.
     pub(super) fn pump(&mut self) {
         let (Life::Ready { .. }, Some(link)) = (&self.life, &mut self.link) else { return };
-        let Link { websocket, session, .. } = link;
+        let Link { websocket, .. } = link;
+        let session = &mut self.session;
         if !websocket.is_open() {
             return;
         }
@@ -93,14 +124,16 @@ impl Node {
         while websocket.transmit().len() < most {
             let Some((error, request_id)) = self.fault_replies.next() else { break };
             let (error, request_id) = (error.as_str(), request_id.as_deref());
-            session.write(self.utc, ToGateway::Error { error, request_id }, websocket);
+            let _ = session.write(self.utc, ToGateway::Error { error, request_id }, websocket);
         }
         if websocket.transmit().len() < most {
-            self.ledger.transmit(|words| {
-                session.write(self.utc, words, websocket);
+            self.ledger.transmit(self.now, &mut self.actions, |words| {
+                let _ = session.write(self.utc, words, websocket);
                 websocket.transmit().len() < most
             });
         }
+        self.send_publications();
+        let Some(link) = &mut self.link else { return };
         let unconfirmed = self.ledger.unconfirmed();
         if unconfirmed > 0 && link.awaited.is_none() {
             let bytes = link.websocket.bytes_queued_total() - link.asked_at;
@@ -120,15 +153,14 @@ impl Node {
         let (Life::Ready { .. }, Some(link)) = (&self.life, &mut self.link) else {
             return Err(Misuse::NotSendable);
         };
-        match custom_kind(text) {
-            Some(kind) if !link.session.reserves(&kind) => {}
-            _ => return Err(Misuse::NotACustomMessage),
+        if !self.session.takes_custom(text) {
+            return Err(Misuse::NotACustomMessage);
         }
         let waiting = link.websocket.transmit().len();
         if !link.websocket.is_open() || waiting >= self.config.limits.transmit_bytes {
             return Err(Misuse::NotSendable);
         }
-        link.session.write(self.utc, ToGateway::Custom(text), &mut link.websocket);
+        let _ = self.session.write(self.utc, ToGateway::Custom(text), &mut link.websocket);
         Ok(())
     }
 }

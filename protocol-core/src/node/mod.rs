@@ -1,11 +1,13 @@
 //! A node: its life across connections.
 
 mod backoff;
+mod calls;
 mod config;
 mod input;
 mod life;
 mod liveness;
 mod messages;
+mod publications;
 #[cfg(test)]
 mod tests;
 
@@ -16,19 +18,22 @@ use crate::dialect::NodeSession;
 use crate::faults::FaultReplies;
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::secret::Secret;
+use crate::secret::Credentials;
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::Connection;
 use crate::work::JobId;
 use backoff::Backoff;
+use calls::Calls;
 use life::{Life, Stopping};
 use liveness::Ping;
 pub(crate) use messages::custom_kind;
+use publications::Publications;
 
 pub use crate::ledger::Tally;
 pub use config::{Config, Endpoint, Limits, Timing};
 pub use input::{Action, Deadline, Event, Input, LostReason, Misuse, StopReason};
+pub use publications::{HostStats, Publication};
 
 /// A node of a gateway, from the first attempt to connect until it stops, as a pure state machine.
 ///
@@ -52,9 +57,13 @@ pub struct Node {
     now: Duration,
     utc: Timestamp,
     life: Life,
-    timers: Timers<Deadline, 8>,
+    timers: Timers<Deadline, 9>,
     backoff: Backoff,
+    approval_backoff: Backoff,
+    session: Box<dyn NodeSession>,
     link: Option<Link>,
+    calls: Calls,
+    publications: Publications,
     ledger: Ledger,
     actions: VecDeque<Action>,
     stopping: Stopping,
@@ -70,13 +79,13 @@ pub struct Node {
 pub enum Phase {
     /// Not started.
     Idle,
-    /// Waiting for the credential.
+    /// Waiting for the credentials.
     Authenticating,
     /// Waiting for the byte stream.
     Connecting,
     /// Waiting for the answer to the HTTP upgrade.
     Opening,
-    /// Waiting for the registration to be written.
+    /// Waiting for the registration to be done: written in the nodetool dialect, confirmed in the openclaw dialect.
     Registering,
     /// Registered: it takes work.
     Ready,
@@ -92,8 +101,13 @@ pub enum Phase {
 #[derive(Debug)]
 struct Link {
     websocket: Connection,
-    session: Box<dyn NodeSession>,
-    credential: Option<Secret>,
+    credentials: Credentials,
+    /// When something came last.
+    heard_at: Duration,
+    /// How often the gateway says something at least, if it says so.
+    tick: Option<Duration>,
+    /// How long it wants to be left alone once this connection is over.
+    back_in: Option<Duration>,
     /// Whether anything came since the last heartbeat.
     heard: bool,
     /// The number of the last ping, and what its pong proves.
@@ -111,6 +125,8 @@ impl Node {
         let ledger = Ledger::new(config.dialect.rules(), config.limits.clone(), random.child());
         let backoff =
             Backoff::new(config.timing.reconnect_delay, config.timing.max_reconnect_delay);
+        let timing = &config.timing;
+        let approval_backoff = Backoff::new(timing.approval_delay, timing.max_approval_delay);
         let instance = JobId::from_random(random.bytes());
         Self {
             random,
@@ -124,12 +140,17 @@ impl Node {
                 Deadline::Register,
                 Deadline::Heartbeat,
                 Deadline::Confirm,
+                Deadline::Publish,
                 Deadline::Close,
                 Deadline::Reconnect,
                 Deadline::Drain,
             ]),
             backoff,
+            approval_backoff,
+            session: config.dialect.node_session(),
             link: None,
+            calls: Calls::default(),
+            publications: Publications::new(),
             ledger,
             actions: VecDeque::new(),
             stopping: Stopping::No,
@@ -150,21 +171,28 @@ impl Node {
         self.utc = now.utc;
         match input {
             Input::Start => self.start(),
-            Input::Credential(credential) => self.authenticated(credential),
-            Input::CredentialFailed(why) => self.credential_failed(why),
+            Input::Credentials(credentials) => self.authenticated(credentials),
+            Input::CredentialsFailed(why) => self.credentials_failed(why),
+            Input::Signature(signature) => self.signed(signature),
+            Input::SigningFailed(why) => self.signing_failed(why),
+            Input::DeviceTokenKept => self.device_token_kept(None),
+            Input::DeviceTokenNotKept(why) => self.device_token_kept(Some(why)),
             Input::Connected => self.connected(),
             Input::ConnectFailed(why) => self.connect_failed(why),
-            Input::Received(bytes) => self.with_link(|link| {
+            Input::Received(bytes) => self.with_link(|link, now| {
                 link.heard = true;
+                link.heard_at = now;
                 link.websocket.receive(bytes);
             }),
-            Input::ReceivedEof => self.with_link(|link| link.websocket.receive_eof()),
+            Input::ReceivedEof => self.with_link(|link, _| link.websocket.receive_eof()),
             Input::Disconnected(why) => self.disconnected(why),
             Input::Sent(count) => self.sent(count),
             Input::Timeout => {
                 while let Some(deadline) = self.timers.take_due(self.now) {
                     self.timed_out(deadline);
                 }
+                self.ledger.expire(self.now, &mut self.actions);
+                self.expire_calls();
                 Ok(())
             }
             Input::Admitted(work) => self.ledger.admitted(work, &mut self.actions),
@@ -174,6 +202,8 @@ impl Node {
             Input::Recorded(work) => self.ledger.recorded(work),
             Input::Cancel(work, why) => self.ledger.cancel(work, why, &mut self.actions),
             Input::Custom(text) => self.custom(text),
+            Input::Call(call) => self.call(call),
+            Input::Publish(publication) => self.publish(publication),
             Input::Stop(grace) => {
                 self.stop(grace);
                 Ok(())
@@ -211,7 +241,9 @@ impl Node {
 
     /// When to give [`Input::Timeout`] at the latest, and what for. In the time of [`Now::monotonic`].
     pub fn deadline(&self) -> Option<(Duration, Deadline)> {
-        self.timers.next()
+        let expiry = [self.ledger.next_expiry(), self.calls.next_expiry()];
+        let expiry = expiry.into_iter().flatten().min().map(|due| (due, Deadline::Answer));
+        self.timers.next().into_iter().chain(expiry).min_by_key(|(due, _)| *due)
     }
 
     /// Where the node is in its life.
@@ -221,7 +253,9 @@ impl Node {
             Life::Authenticating => Phase::Authenticating,
             Life::Connecting { .. } => Phase::Connecting,
             Life::Opening => Phase::Opening,
-            Life::Registering { .. } => Phase::Registering,
+            Life::Challenged | Life::Signing | Life::Registering { .. } | Life::Keeping => {
+                Phase::Registering
+            }
             Life::Ready { .. } => Phase::Ready,
             Life::Closing { .. } => Phase::Closing,
             Life::Waiting => Phase::Waiting,

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{Action, Config, Endpoint, Input, Node, Phase, Timing};
 use crate::dialect::nodetool;
+use crate::secret::Credentials;
 use crate::time::{Now, Timestamp};
 use crate::websocket::{self, Connection, Event};
 use crate::work::Outcome;
@@ -53,7 +54,7 @@ impl Pair {
         loop {
             while let Some(action) = self.node.poll_action() {
                 let answer = match action {
-                    Action::Authenticate => Input::Credential(None),
+                    Action::Authenticate => Input::Credentials(Credentials::none()),
                     Action::Connect => Input::Connected,
                     Action::Admit(work) => Input::Admitted(work.id),
                     Action::Start(work) => {
@@ -181,6 +182,8 @@ fn no_time_for_anything_is_no_endless_loop() {
         close: zero,
         reconnect_delay: zero,
         max_reconnect_delay: zero,
+        approval_delay: zero,
+        max_approval_delay: zero,
         confirm: zero,
     };
     let mut node = Node::new(config, [7; 32]);

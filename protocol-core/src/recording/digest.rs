@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::record::{ActionKind, Mark};
 use super::secrets::Secrets;
 use super::wire::{put_duration, put_number};
+use crate::call::CallId;
 use crate::node::{Action, Event, LostReason, StopReason};
 use crate::websocket::{Closed, Refusal, RetryAfter};
 use crate::work::{Outcome, Task, Work, WorkId, WorkflowSource};
@@ -26,7 +27,22 @@ impl<'a> Digester<'a> {
     pub(super) fn action(mut self, action: &Action) -> Mark {
         let kind = ActionKind::of(action);
         match action {
-            Action::Authenticate | Action::Connect | Action::Disconnect => {}
+            Action::Authenticate
+            | Action::Connect
+            | Action::Disconnect
+            | Action::ForgetDeviceToken => {}
+            Action::Sign(text) => self.text(text.expose()),
+            Action::KeepDeviceToken(given) => {
+                self.text(given.token.expose());
+                self.text(&given.role);
+            }
+            Action::Reply { id: CallId(id), result } => {
+                put_number(self.scratch, *id);
+                match result {
+                    Ok(result) => self.reason(0, result.get()),
+                    Err(error) => self.reason(1, &error.to_string()),
+                }
+            }
             Action::Admit(work) => {
                 self.work(work);
                 self.task(&work.task);
@@ -56,6 +72,8 @@ impl<'a> Digester<'a> {
                 StopReason::Refused(refusal) => self.refusal(1, refusal),
                 StopReason::NotAGateway(closed) => self.closed(2, closed),
                 StopReason::UnusableCredential(why) => self.reason(3, why),
+                StopReason::Denied(denial) => self.reason(4, &denial.to_string()),
+                StopReason::TooLargeToRegister(why) => self.reason(5, why),
             },
         }
         Mark { kind, digest: xxh3_64(self.scratch) }
@@ -70,7 +88,7 @@ impl<'a> Digester<'a> {
     }
 
     fn work(&mut self, work: &Work) {
-        let Work { id, request_id, job_id, user_id, task: _ } = work;
+        let Work { id, request_id, job_id, user_id, task: _, deadline: _ } = work;
         put_number(self.scratch, id.0);
         self.text(request_id);
         self.scratch.extend_from_slice(&job_id.0.to_le_bytes());
@@ -96,7 +114,14 @@ impl<'a> Digester<'a> {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Connected | Event::Ready => {}
+            Event::Connected | Event::Ready | Event::AwaitingApproval | Event::Approved => {}
+            Event::GoingAway { reason, back_in } => {
+                self.text(reason);
+                if let Some(time) = back_in {
+                    put_duration(self.scratch, *time);
+                }
+            }
+            Event::DeviceTokenLost(why) => self.text(why),
             Event::Lost { reason, retry_in } => {
                 match reason {
                     LostReason::NoCredential(why) => self.reason(0, why),
@@ -107,6 +132,8 @@ impl<'a> Digester<'a> {
                     // The names of plain variants change less often than sentences.
                     LostReason::TimedOut(deadline) => self.reason(5, &format!("{deadline:?}")),
                     LostReason::UnusableCredential(why) => self.reason(6, why),
+                    LostReason::Denied(denial) => self.reason(7, &denial.to_string()),
+                    LostReason::ProtocolChanged => self.scratch.push(8),
                 }
                 if let Some(delay) = retry_in {
                     put_duration(self.scratch, *delay);

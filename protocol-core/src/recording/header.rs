@@ -66,6 +66,7 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
                 nodetool::TokenIn::Both => 2,
             });
         }
+        Dialect::Openclaw(_) => out.push(1),
     }
     put_texts(out, commands);
     out.push((*workflows).into());
@@ -77,6 +78,8 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
         close,
         reconnect_delay,
         max_reconnect_delay,
+        approval_delay,
+        max_approval_delay,
         confirm,
     } = timing;
     for period in [
@@ -87,6 +90,8 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
         close,
         reconnect_delay,
         max_reconnect_delay,
+        approval_delay,
+        max_approval_delay,
         confirm,
     ] {
         put_duration(out, *period);
@@ -102,6 +107,7 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
         remembered_for,
         updates,
         update_bytes,
+        calls,
         transmit_bytes,
         fault_replies,
     } = limits;
@@ -126,6 +132,7 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
         remembered,
         updates,
         update_bytes,
+        calls,
         transmit_bytes,
     ] {
         put_size(out, *bound);
@@ -161,6 +168,8 @@ fn read_config(cursor: &mut Cursor<'_>) -> Result<Config, Malformed> {
         close: cursor.duration()?,
         reconnect_delay: cursor.duration()?,
         max_reconnect_delay: cursor.duration()?,
+        approval_delay: cursor.duration()?,
+        max_approval_delay: cursor.duration()?,
         confirm: cursor.duration()?,
     };
     let websocket = websocket::Limits {
@@ -180,6 +189,7 @@ fn read_config(cursor: &mut Cursor<'_>) -> Result<Config, Malformed> {
         remembered: cursor.size()?,
         updates: cursor.size()?,
         update_bytes: cursor.size()?,
+        calls: cursor.size()?,
         transmit_bytes: cursor.size()?,
         remembered_for: cursor.duration()?,
         fault_replies: cursor.number()?.try_into().map_err(|_| Malformed::Value)?,

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 use super::wire::{
     Cursor, Malformed, put_bytes, put_difference, put_duration, put_number, put_size,
 };
-use crate::node::{Action, Event, Input, Misuse};
-use crate::secret::Secret;
+use crate::call::{Call, CallId};
+use crate::node::{Action, Event, HostStats, Input, Misuse, Publication};
+use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::work::{Failure, Outcome, Update, WorkId};
 
@@ -100,6 +101,14 @@ action_kinds! {
     Custom = 0x4d: Action::Notify(Event::Custom { .. }), "Notify(Custom)";
     Faulty = 0x4e: Action::Notify(Event::Faulty { .. }), "Notify(Faulty)";
     UpdatesDropped = 0x4f: Action::Notify(Event::UpdatesDropped { .. }), "Notify(UpdatesDropped)";
+    Sign = 0x50: Action::Sign(_), "Sign";
+    KeepDeviceToken = 0x51: Action::KeepDeviceToken(_), "KeepDeviceToken";
+    ForgetDeviceToken = 0x52: Action::ForgetDeviceToken, "ForgetDeviceToken";
+    Reply = 0x53: Action::Reply { .. }, "Reply";
+    AwaitingApproval = 0x54: Action::Notify(Event::AwaitingApproval), "Notify(AwaitingApproval)";
+    Approved = 0x55: Action::Notify(Event::Approved), "Notify(Approved)";
+    GoingAway = 0x56: Action::Notify(Event::GoingAway { .. }), "Notify(GoingAway)";
+    DeviceTokenLost = 0x57: Action::Notify(Event::DeviceTokenLost(_)), "Notify(DeviceTokenLost)";
 }
 
 /// The clocks, of which a record holds how far they went on.
@@ -146,9 +155,9 @@ pub(super) fn put_input(
 ) -> usize {
     out.push(match input {
         Input::Start => 0,
-        Input::Credential(None) => 1,
-        Input::Credential(Some(_)) => 2,
-        Input::CredentialFailed(_) => 3,
+        Input::Credentials(Credentials { token: None, .. }) => 1,
+        Input::Credentials(_) => 2,
+        Input::CredentialsFailed(_) => 3,
         Input::Connected => 4,
         Input::ConnectFailed(_) => 5,
         Input::Received(_) => 6,
@@ -165,25 +174,37 @@ pub(super) fn put_input(
         Input::Cancel(..) => 17,
         Input::Custom(_) => 18,
         Input::Stop(_) => 19,
+        Input::Signature(_) => 20,
+        Input::SigningFailed(_) => 21,
+        Input::DeviceTokenKept => 22,
+        Input::DeviceTokenNotKept(_) => 23,
+        Input::Call(_) => 24,
+        Input::Publish(Publication::HostStats(_)) => 25,
     });
     clocks.put(out, now);
     let content = out.len();
     match input {
         Input::Start
-        | Input::Credential(None)
+        | Input::DeviceTokenKept
+        | Input::Credentials(Credentials { token: None, .. })
         | Input::Connected
         | Input::ReceivedEof
         | Input::Timeout => {}
-        Input::Credential(Some(secret)) => put_bytes(out, secret.expose().as_bytes()),
+        Input::Credentials(Credentials { token: Some(secret), .. }) => {
+            put_bytes(out, secret.expose().as_bytes())
+        }
         Input::Received(bytes) => {
             put_size(out, bytes.len());
             let content = out.len();
             out.extend_from_slice(bytes);
             return content;
         }
-        Input::CredentialFailed(text)
+        Input::CredentialsFailed(text)
         | Input::ConnectFailed(text)
         | Input::Disconnected(text)
+        | Input::Signature(text)
+        | Input::SigningFailed(text)
+        | Input::DeviceTokenNotKept(text)
         | Input::Custom(text) => put_bytes(out, text.as_bytes()),
         Input::Sent(count) => put_size(out, *count),
         Input::Admitted(WorkId(work)) | Input::Recorded(WorkId(work)) => put_number(out, *work),
@@ -201,12 +222,28 @@ pub(super) fn put_input(
             put_number(out, *work);
             put_bytes(out, result.get().as_bytes());
         }
-        Input::Answer(WorkId(work), Outcome::Failed(Failure { message, partial })) => {
+        Input::Answer(WorkId(work), Outcome::Failed(Failure { message, partial, .. })) => {
             put_number(out, *work);
             put_bytes(out, message.as_bytes());
             put_option(out, partial.as_ref().map(|partial| partial.get()));
         }
         Input::Stop(grace) => put_duration(out, *grace),
+        Input::Call(Call { id: CallId(id), method, params, timeout }) => {
+            put_number(out, *id);
+            put_bytes(out, method.as_bytes());
+            put_bytes(out, params.get().as_bytes());
+            put_duration(out, *timeout);
+        }
+        Input::Publish(Publication::HostStats(stats)) => {
+            put_number(out, stats.cpu_count.into());
+            for load in stats.load_average {
+                out.extend_from_slice(&load.to_le_bytes());
+            }
+            put_number(out, stats.memory_total_bytes);
+            put_number(out, stats.memory_free_bytes);
+            put_number(out, stats.disk_total_bytes);
+            put_number(out, stats.disk_available_bytes);
+        }
     }
     content
 }
@@ -215,17 +252,23 @@ pub(super) fn put_input(
 pub(super) fn size(input: &Input<'_>) -> usize {
     match input {
         Input::Received(bytes) => bytes.len(),
-        Input::Credential(Some(secret)) => secret.expose().len(),
-        Input::CredentialFailed(text)
+        Input::Credentials(Credentials { token: Some(secret), .. }) => secret.expose().len(),
+        Input::CredentialsFailed(text)
         | Input::ConnectFailed(text)
         | Input::Disconnected(text)
         | Input::Custom(text)
+        | Input::Signature(text)
+        | Input::SigningFailed(text)
+        | Input::DeviceTokenNotKept(text)
         | Input::NotAdmitted(_, text)
         | Input::Cancel(_, text) => text.len(),
+        Input::Call(call) => call.method.len() + call.params.get().len(),
+        Input::Publish(_) => 64,
         Input::Progress(_, update) => update.size(),
         Input::Answer(_, outcome) => outcome.size(),
-        Input::Start
-        | Input::Credential(None)
+        Input::DeviceTokenKept
+        | Input::Start
+        | Input::Credentials(Credentials { token: None, .. })
         | Input::Connected
         | Input::ReceivedEof
         | Input::Sent(_)
@@ -259,6 +302,8 @@ pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
         Misuse::UnknownWork => 2,
         Misuse::NotACustomMessage => 3,
         Misuse::NotSendable => 4,
+        Misuse::NoCalls => 5,
+        Misuse::RepeatedCall => 6,
     });
 }
 
@@ -291,6 +336,8 @@ impl<'a> Record<'a> {
                 2 => Misuse::UnknownWork,
                 3 => Misuse::NotACustomMessage,
                 4 => Misuse::NotSendable,
+                5 => Misuse::NoCalls,
+                6 => Misuse::RepeatedCall,
                 _ => return Err(Malformed::Value),
             }),
             CHECK => Self::Check(cursor.digest()?),
@@ -311,9 +358,9 @@ impl<'a> Record<'a> {
 fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malformed> {
     Ok(match kind {
         0 => Input::Start,
-        1 => Input::Credential(None),
-        2 => Input::Credential(Some(Secret::new(cursor.text()?))),
-        3 => Input::CredentialFailed(cursor.text()?),
+        1 => Input::Credentials(Credentials::none()),
+        2 => Input::Credentials(Credentials::token(Secret::new(cursor.text()?))),
+        3 => Input::CredentialsFailed(cursor.text()?),
         4 => Input::Connected,
         5 => Input::ConnectFailed(cursor.text()?),
         6 => Input::Received(cursor.bytes()?),
@@ -334,14 +381,37 @@ fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malfor
             let work = WorkId(cursor.number()?);
             let message = cursor.text()?.to_owned();
             let partial = if cursor.flag()? { Some(read_json(cursor)?) } else { None };
-            Input::Answer(work, Outcome::Failed(Failure { message, partial }))
+            Input::Answer(work, Outcome::Failed(Failure { partial, ..Failure::new(message) }))
         }
         16 => Input::Recorded(WorkId(cursor.number()?)),
         17 => Input::Cancel(WorkId(cursor.number()?), cursor.text()?),
         18 => Input::Custom(cursor.text()?),
         19 => Input::Stop(cursor.duration()?),
+        20 => Input::Signature(cursor.text()?),
+        21 => Input::SigningFailed(cursor.text()?),
+        22 => Input::DeviceTokenKept,
+        23 => Input::DeviceTokenNotKept(cursor.text()?),
+        24 => Input::Call(Call {
+            id: CallId(cursor.number()?),
+            method: cursor.text()?,
+            params: serde_json::from_str(cursor.text()?).map_err(|_| Malformed::Value)?,
+            timeout: cursor.duration()?,
+        }),
+        25 => Input::Publish(Publication::HostStats(HostStats {
+            cpu_count: u32::try_from(cursor.number()?).map_err(|_| Malformed::Value)?,
+            load_average: [read_float(cursor)?, read_float(cursor)?, read_float(cursor)?],
+            memory_total_bytes: cursor.number()?,
+            memory_free_bytes: cursor.number()?,
+            disk_total_bytes: cursor.number()?,
+            disk_available_bytes: cursor.number()?,
+        })),
         _ => return Err(Malformed::Value),
     })
+}
+
+fn read_float(cursor: &mut Cursor<'_>) -> Result<f64, Malformed> {
+    let bytes = cursor.take(8)?;
+    Ok(f64::from_le_bytes(bytes.try_into().map_err(|_| Malformed::Value)?))
 }
 
 fn put_option(out: &mut Vec<u8>, text: Option<&str>) {

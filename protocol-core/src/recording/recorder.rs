@@ -10,7 +10,7 @@ use super::record::{self, Clocks, End};
 use super::secrets::{Secrets, stand_in, stand_in_target};
 use super::stream::Stream;
 use crate::node::{Action, Config, Endpoint, Input, Misuse, Node};
-use crate::secret::Secret;
+use crate::secret::{Credentials, Secret};
 use crate::time::Now;
 
 /// A [`Node`] with a tape that can run: what goes in is recorded, and what comes out is recorded as digests.
@@ -152,17 +152,17 @@ impl Tape {
             return self.end(End::Full);
         }
         self.drained = false;
-        if let Input::Credential(Some(secret)) = input {
+        if let Input::Credentials(Credentials { token: Some(secret), .. }) = input {
             self.secrets.learn(secret);
             self.credential = Some(Secret::new(stand_in(secret.expose())));
-            let stand_in = Input::Credential(self.credential.clone());
+            let stand_in = Input::Credentials(Credentials::token(self.credential.clone()));
             record::put_input(&mut self.out, &mut self.clocks, now, &stand_in);
             return;
         }
         let start = self.out.len();
         let content = record::put_input(&mut self.out, &mut self.clocks, now, input);
         match input {
-            Input::Credential(_) => self.credential = None,
+            Input::Credentials(_) => self.credential = None,
             Input::Connected => {
                 self.stream = Stream::default();
                 self.queued = 0;
@@ -187,8 +187,9 @@ impl Tape {
         let Some(key) = value_of_key(request) else { return };
         let endpoint =
             Endpoint::new(self.endpoint.authority.clone(), stand_in_target(&self.endpoint.target));
-        let session = node.config().dialect.node_session();
-        let Ok(recorded) = session.upgrade_request(&endpoint, self.credential.as_ref()) else {
+        let mut session = node.config().dialect.node_session();
+        let credentials = Credentials::token(self.credential.clone());
+        let Ok(recorded) = session.begin(&endpoint, &credentials) else {
             return;
         };
         self.queued = request.len() as u64;

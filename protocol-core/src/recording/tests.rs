@@ -10,7 +10,7 @@ use super::wire::Cursor;
 use super::{End, Found, Recorder, Replay, Unreadable, What};
 use crate::dialect::nodetool;
 use crate::node::{Action, Config, Endpoint, Input};
-use crate::secret::Secret;
+use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::websocket::{Connection, Limits};
 use crate::work::{Failure, Outcome, Update, WorkId};
@@ -37,7 +37,7 @@ fn session(limit: u64, says: &[&str], size: usize) -> Vec<u8> {
     loop {
         while let Some(action) = node.poll_action() {
             let answer = match action {
-                Action::Authenticate => Input::Credential(Some(Secret::new(TOKEN))),
+                Action::Authenticate => Input::Credentials(Credentials::token(Secret::new(TOKEN))),
                 Action::Connect => Input::Connected,
                 Action::Admit(work) => Input::Admitted(work.id),
                 Action::Start(work) => {
@@ -73,7 +73,7 @@ fn session(limit: u64, says: &[&str], size: usize) -> Vec<u8> {
                 match action {
                     Action::Admit(work) => node.handle(now(clock), Input::Admitted(work.id)),
                     Action::Start(work) => {
-                        let failure = Failure { message: "no".to_owned(), partial: None };
+                        let failure = Failure::new("no");
                         node.handle(now(clock), Input::Answer(work.id, Outcome::Failed(failure)))
                     }
                     Action::Record(answer) => node.handle(now(clock), Input::Recorded(answer.work)),
@@ -270,8 +270,8 @@ fn input<'a>(kind: u8, work: u64, text: &'a str, parts: &(Box<RawValue>, bool, u
     let work = WorkId(work);
     match kind {
         0 => Input::Start,
-        1 => Input::Credential(some.then(|| Secret::new(text))),
-        2 => Input::CredentialFailed(text),
+        1 => Input::Credentials(Credentials::token(some.then(|| Secret::new(text)))),
+        2 => Input::CredentialsFailed(text),
         3 => Input::Connected,
         4 => Input::ConnectFailed(text),
         5 => Input::Received(text.as_bytes()),
@@ -288,7 +288,7 @@ fn input<'a>(kind: u8, work: u64, text: &'a str, parts: &(Box<RawValue>, bool, u
         13 => Input::Answer(work, Outcome::Completed(data.clone())),
         14 => {
             let partial = some.then(|| data.clone());
-            Input::Answer(work, Outcome::Failed(Failure { message: text.to_owned(), partial }))
+            Input::Answer(work, Outcome::Failed(Failure { partial, ..Failure::new(text) }))
         }
         15 => Input::Recorded(work),
         16 => Input::Cancel(work, text),
@@ -303,7 +303,7 @@ fn shown(input: &Input<'_>) -> String {
         Input::Progress(_, update) => format!("{} {:?}", update.data, update.key),
         Input::Answer(_, Outcome::Completed(result)) => result.to_string(),
         Input::Answer(_, Outcome::Failed(failure)) => format!("{:?}", failure.partial),
-        Input::Credential(Some(secret)) => secret.expose().to_owned(),
+        Input::Credentials(Credentials { token: Some(secret), .. }) => secret.expose().to_owned(),
         _ => String::new(),
     };
     format!("{input:?} {json}")

@@ -113,7 +113,7 @@ impl BenchNode {
         self.tell(now, input);
         while let Some(action) = self.node.poll_action() {
             match action {
-                Action::Authenticate => self.tell(now, Input::Credential(None)),
+                Action::Authenticate => self.tell(now, Input::Credentials(Credentials::none())),
                 Action::Connect => self.tell(now, Input::Connected),
                 Action::Admit(work) => self.tell(now, Input::Admitted(work.id)),
                 Action::Start(work) => {

@@ -142,11 +142,11 @@ impl Story {
         let from = Lane::Application;
         match input {
             Input::Start => self.arrow(Kind::Connection, from, Lane::Node, "start"),
-            Input::Credential(credential) => {
-                let what = if credential.is_some() { "a stand-in" } else { "none" };
+            Input::Credentials(credentials) => {
+                let what = if *credentials != Credentials::none() { "a stand-in" } else { "none" };
                 self.arrow(Kind::Connection, from, Lane::Node, format!("credential: {what}"));
             }
-            Input::CredentialFailed(why) => {
+            Input::CredentialsFailed(why) => {
                 self.arrow(Kind::Trouble, from, Lane::Node, format!("no credential: {why}"));
             }
             Input::Connected => {

@@ -1,7 +1,8 @@
 use serde::Deserialize;
 
 use super::DEFAULT_USER_ID;
-use super::wire::{self, AckMessage, Envelope, Invalid};
+use super::wire::{self, AckMessage, Envelope};
+use crate::dialect::json::{self, Invalid};
 use crate::dialect::{FaultReply, GatewaySession, Heard, Message, ToNode};
 use crate::peer::{FromNode, Registration};
 use crate::time::Timestamp;
@@ -125,7 +126,7 @@ fn registration(envelope: &Envelope<'_>) -> Result<FromNode, Invalid> {
         node_id,
         workflows: workflow_execution,
         commands,
-        metadata: metadata.map_or_else(wire::empty_object, ToOwned::to_owned),
+        metadata: metadata.map_or_else(json::empty_object, ToOwned::to_owned),
     }))
 }
 
@@ -148,7 +149,7 @@ fn progress(envelope: &Envelope<'_>) -> Result<FromNode, Invalid> {
         request_id: envelope.request_id.required_text("request_id")?.into_owned(),
         job_id: envelope.job_id.text("job_id")?.map(|id| id.into_owned()),
         kind: envelope.update_type.required_text("update_type")?.into_owned(),
-        data: envelope.data.object("data")?.map_or_else(wire::empty_object, ToOwned::to_owned),
+        data: envelope.data.object("data")?.map_or_else(json::empty_object, ToOwned::to_owned),
     })
 }
 
@@ -158,9 +159,9 @@ fn answered(envelope: &Envelope<'_>, done: &str, failed: &str) -> Result<FromNod
     let status = envelope.status.required_text("status")?;
     let result = envelope.result.object("result")?.map(ToOwned::to_owned);
     let outcome = if *status == *done {
-        Outcome::Completed(result.unwrap_or_else(wire::empty_object))
+        Outcome::Completed(result.unwrap_or_else(json::empty_object))
     } else if *status == *failed {
-        Outcome::Failed(Failure { message: envelope.error.describe(), partial: result })
+        Outcome::Failed(Failure { partial: result, ..Failure::new(envelope.error.describe()) })
     } else {
         return Err(Invalid::value(
             "status",

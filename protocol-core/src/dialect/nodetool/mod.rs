@@ -10,7 +10,7 @@ mod node;
 mod tests;
 mod wire;
 
-use crate::dialect::{OnCancel, OnDisconnect, RepeatedId, Rules};
+use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 
 pub(crate) use gateway::Gateway;
 pub(crate) use node::Node;
@@ -22,6 +22,8 @@ pub(super) const RULES: Rules = Rules {
     repeated_id: RepeatedId::Replay,
     disconnect: OnDisconnect::Keep,
     cancelled: OnCancel::Answer,
+    delivered: Delivered::WhenConfirmed,
+    liveness: Liveness::Heartbeats,
 };
 
 /// The user id that stands for "whoever the node belongs to": the default of the protocol's requests.

@@ -1,10 +1,13 @@
 use serde_json::value::RawValue;
 
-use super::wire::{self, AckMessage, Envelope, Field, Invalid, MOST_NAME_BYTES};
+use super::wire::{self, AckMessage, Envelope};
 use super::{Config, DEFAULT_USER_ID, TokenIn};
-use crate::dialect::{FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway};
-use crate::node::Endpoint;
-use crate::secret::Secret;
+use crate::dialect::json::{self, Field, Invalid, MOST_NAME_BYTES};
+use crate::dialect::{
+    FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway, Unsayable,
+};
+use crate::node::{Endpoint, custom_kind};
+use crate::secret::{Credentials, Secret};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, Connection, InvalidRequest};
 use crate::work::{Outcome, Task, WorkflowSource};
@@ -22,11 +25,12 @@ impl Node {
 }
 
 impl NodeSession for Node {
-    fn upgrade_request(
-        &self,
+    fn begin(
+        &mut self,
         endpoint: &Endpoint,
-        credential: Option<&Secret>,
+        credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest> {
+        let credential = credentials.token.as_ref();
         let token_in = self.config.token_in;
         let header = credential.filter(|_| token_in != TokenIn::Query);
         let query = credential.filter(|_| token_in != TokenIn::Header);
@@ -40,6 +44,14 @@ impl NodeSession for Node {
             Some(token) => request.header("Authorization", &format!("Bearer {}", token.expose())),
             None => Ok(request),
         }
+    }
+
+    fn registers_unasked(&self) -> bool {
+        true
+    }
+
+    fn awaits_welcome(&self) -> bool {
+        false
     }
 
     fn read(&mut self, message: Message<'_>) -> FromGateway {
@@ -71,11 +83,16 @@ impl NodeSession for Node {
         }
     }
 
-    fn write(&mut self, utc: Timestamp, words: ToGateway<'_>, out: &mut Connection) {
+    fn write(
+        &mut self,
+        utc: Timestamp,
+        words: ToGateway<'_>,
+        out: &mut Connection,
+    ) -> Result<(), Unsayable> {
         let timestamp = utc;
         let node_id = &self.config.node_id;
         match words {
-            ToGateway::Register { workflows, commands, instance } => wire::send(
+            ToGateway::Register { workflows, commands, instance, .. } => wire::send(
                 out,
                 timestamp,
                 "node_registration",
@@ -102,7 +119,7 @@ impl NodeSession for Node {
                 };
                 wire::send(out, timestamp, "ack", wire::Ack { request_id, message: Some(message) });
             }
-            ToGateway::Progress { request_id, job_id, update } => wire::send(
+            ToGateway::Progress { request_id, job_id, update, .. } => wire::send(
                 out,
                 timestamp,
                 "workflow_update",
@@ -147,12 +164,18 @@ impl NodeSession for Node {
                 }
             }
             ToGateway::Error { error, request_id } => wire::send_error(out, utc, error, request_id),
+            ToGateway::Call { .. } => return Err(Unsayable("there are no calls".to_owned())),
             ToGateway::Custom(text) => wire::send_text(out, text),
         }
+        Ok(())
     }
 
-    fn reserves(&self, kind: &str) -> bool {
-        wire::TYPES.contains(&kind)
+    fn takes_custom(&self, text: &str) -> bool {
+        custom_kind(text).is_some_and(|kind| !wire::TYPES.contains(&&*kind))
+    }
+
+    fn has_calls(&self) -> bool {
+        false
     }
 }
 
@@ -167,10 +190,11 @@ impl Node {
             return fault(problem, FaultReply::Error { request_id: None });
         };
         match self.task(envelope, asked) {
-            Ok((user_id, task)) => FromGateway::Work { request_id, user_id, task },
-            Err(problem) => {
-                fault(problem, FaultReply::Answer { request_id, kind: asked.kind(envelope) })
-            }
+            Ok((user_id, task)) => FromGateway::Work { request_id, user_id, task, time: None },
+            Err(problem) => fault(
+                problem,
+                FaultReply::Answer { request_id, kind: asked.kind(envelope), code: None },
+            ),
         }
     }
 
@@ -263,7 +287,7 @@ fn user_of_args(args: &RawValue) -> Field<'_> {
 }
 
 fn owned_or_empty(object: Option<&RawValue>) -> Box<RawValue> {
-    object.map_or_else(wire::empty_object, ToOwned::to_owned)
+    object.map_or_else(json::empty_object, ToOwned::to_owned)
 }
 
 fn describe(invalid: Invalid) -> String {

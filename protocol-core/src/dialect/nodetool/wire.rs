@@ -1,12 +1,12 @@
 //! The nine messages as JSON: fields in the order the original sends them, nulls present.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::dialect::Message;
+use crate::dialect::json::{Field, MOST_NAME_BYTES};
 use crate::time::Timestamp;
 use crate::websocket::Connection;
 use crate::work::JobId;
@@ -23,10 +23,6 @@ pub(super) const TYPES: [&str; 9] = [
     "command_response",
     "error",
 ];
-
-/// Bytes of a request id or a command's name. They are kept for as long as a request is remembered, outside the byte budgets of
-/// tasks and results, so they must be small; ids are UUIDs or counters in practice.
-pub(super) const MOST_NAME_BYTES: usize = 1024;
 
 /// Any message, read in one pass: each field borrowed as raw JSON, typed only when its message needs it.
 /// Unknown fields are ignored (protocol page 1.1).
@@ -93,118 +89,6 @@ impl<'a> Envelope<'a> {
         let id = self.request_id.text("request_id").ok()??;
         (1..=MOST_NAME_BYTES).contains(&id.len()).then(|| id.into_owned())
     }
-}
-
-impl<'a> Message<'a> {
-    /// JSON may come in a text or a binary message.
-    pub(super) fn as_json(self) -> Option<&'a str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(bytes) => std::str::from_utf8(bytes).ok(),
-        }
-    }
-}
-
-/// One field as it came. Absent and null are the same: both mean the default (protocol page 1.1).
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Field<'a>(#[serde(borrow)] Option<&'a RawValue>);
-
-impl<'a> Field<'a> {
-    pub(super) fn raw(self) -> Option<&'a RawValue> {
-        self.0
-    }
-
-    pub(super) fn text(self, name: &'static str) -> Result<Option<Cow<'a, str>>, Invalid> {
-        self.0.map(|raw| text(raw).ok_or(Invalid::new(name, "a string", raw))).transpose()
-    }
-
-    pub(super) fn required_text(self, name: &'static str) -> Result<Cow<'a, str>, Invalid> {
-        self.text(name)?.ok_or(Invalid::missing(name))
-    }
-
-    /// The field as text, whatever it is.
-    pub(super) fn describe(self) -> String {
-        self.0.map_or_else(String::new, |raw| {
-            text(raw).map_or_else(|| raw.get().to_owned(), Cow::into_owned)
-        })
-    }
-
-    pub(super) fn object(self, name: &'static str) -> Result<Option<&'a RawValue>, Invalid> {
-        match self.0 {
-            Some(raw) if !raw.get().starts_with('{') => Err(Invalid::new(name, "an object", raw)),
-            object => Ok(object),
-        }
-    }
-
-    /// Missing is fine; present, it must be a time in one of the accepted forms.
-    pub(super) fn check_timestamp(self) -> Result<(), Invalid> {
-        let Some(raw) = self.0 else { return Ok(()) };
-        let time = match text(raw) {
-            Some(text) => Timestamp::parse(&text),
-            None => raw.get().parse().ok().and_then(Timestamp::from_epoch),
-        };
-        time.map(|_| ()).ok_or(Invalid::new(
-            "timestamp",
-            "an ISO 8601 time or an epoch number",
-            raw,
-        ))
-    }
-}
-
-/// A field that is missing or has another type than it should.
-#[derive(Debug)]
-pub(super) struct Invalid {
-    field: &'static str,
-    expected: &'static str,
-    found: &'static str,
-}
-
-impl Invalid {
-    pub(super) fn missing(field: &'static str) -> Self {
-        Self { field, expected: "", found: "" }
-    }
-
-    pub(super) fn value(field: &'static str, expected: &'static str) -> Self {
-        Self { field, expected, found: "another word" }
-    }
-
-    pub(super) fn new(field: &'static str, expected: &'static str, raw: &RawValue) -> Self {
-        let found = match raw.get().as_bytes().first() {
-            Some(b'"') => "another string",
-            Some(b'{') => "an object",
-            Some(b'[') => "an array",
-            Some(b't' | b'f') => "a boolean",
-            _ => "a number",
-        };
-        Self { field, expected, found }
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, expected, found } = self;
-        match *expected {
-            "" => write!(f, "`{field}` is missing"),
-            _ => write!(f, "`{field}` must be {expected}, not {found}"),
-        }
-    }
-}
-
-/// The string that `raw` is, if it is one.
-pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let json = raw.get();
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(json).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
-}
-
-/// `{}`.
-pub(super) fn empty_object() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).expect("`{}` is JSON")
 }
 
 /// Sends a message, straight into the connection's buffer. A connection that is closing takes no more; what matters is kept

@@ -145,7 +145,7 @@ impl Stage {
         let value = json(&"z".repeat(usize::from(what >> 2) * 4));
         let outcome = match what & 3 {
             0 => Outcome::failed("it went wrong"),
-            1 => Outcome::Failed(Failure { message: "half".to_owned(), partial: Some(value) }),
+            1 => Outcome::Failed(Failure { partial: Some(value), ..Failure::new("half") }),
             _ => Outcome::Completed(value),
         };
         self.give_about(work, |id| Input::Answer(id, outcome));
@@ -240,7 +240,7 @@ impl Stage {
         let (at_once, journal) = (self.habits.answers_at_once, !self.habits.slow_journal);
         match action {
             Action::Authenticate if at_once => {
-                self.tell(Input::Credential(Some(Secret::new(SECRET))));
+                self.tell(Input::Credentials(Credentials::token(Secret::new(SECRET))));
             }
             Action::Connect if at_once => {
                 self.open_gateway();

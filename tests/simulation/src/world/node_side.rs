@@ -202,10 +202,10 @@ impl World {
             return;
         }
         if host.random.chance(self.faults.credential_fails) {
-            return self.tell(index, Input::CredentialFailed("the vault is closed"));
+            return self.tell(index, Input::CredentialsFailed("the vault is closed"));
         }
         let token = Secret::new(host.token.clone());
-        self.tell(index, Input::Credential(Some(token)));
+        self.tell(index, Input::Credentials(Credentials::token(token)));
     }
 
     fn connect(&mut self, index: usize) {
