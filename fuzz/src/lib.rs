@@ -11,7 +11,7 @@ use clawnode_protocol::dialect::nodetool;
 use clawnode_protocol::node::{self, Endpoint, Event, StopReason};
 use clawnode_protocol::peer::{self, Decision, FromNode, Request};
 use clawnode_protocol::websocket::Closed;
-use clawnode_protocol::{Node, Now, Outcome, Peer, Secret, Task, Timestamp, Update, WorkId};
+use clawnode_protocol::{Credentials, Node, Now, Outcome, Peer, Secret, Task, Timestamp, Update, WorkId};
 use serde_json::value::RawValue;
 
 /// The implementation under test: one end of a byte stream, with a clock that stands still between calls.

@@ -7,7 +7,7 @@ use clawnode_fuzz::{Other, a_gateway, a_node, clock};
 use clawnode_protocol::dialect::nodetool;
 use clawnode_protocol::node::{self, Endpoint};
 use clawnode_protocol::peer::{self, Decision, FromNode, Request};
-use clawnode_protocol::{Node, Outcome, Peer, Task};
+use clawnode_protocol::{Credentials, Node, Outcome, Peer, Task};
 use serde_json::value::RawValue;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

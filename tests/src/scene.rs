@@ -5,7 +5,7 @@ use std::time::Duration;
 use clawnode_protocol::node::{Action, Config, Deadline, Event, Input, Misuse};
 use clawnode_protocol::recording::{End, Recorder, Replay, What};
 use clawnode_protocol::websocket::{self, CloseCode, Connection};
-use clawnode_protocol::{Now, Outcome, Secret, Timestamp, Update, Work};
+use clawnode_protocol::{Credentials, Now, Outcome, Secret, Timestamp, Update, Work};
 
 /// How the gateway answers the HTTP upgrade.
 #[derive(Debug, Clone)]

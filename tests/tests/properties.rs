@@ -6,7 +6,7 @@ use clawnode_protocol::dialect::nodetool;
 use clawnode_protocol::node::{Action, Config, Endpoint, Input, Phase};
 use clawnode_protocol::peer::{self, Decision, Peer};
 use clawnode_protocol::websocket::CloseCode;
-use clawnode_protocol::{Node, Now, Outcome, Timestamp, Update};
+use clawnode_protocol::{Credentials, Node, Now, Outcome, Timestamp, Update};
 use clawnode_tests::{Scene, json};
 use proptest::prelude::*;
 

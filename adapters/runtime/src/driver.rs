@@ -362,7 +362,9 @@ impl<R: Runtime> Driver<R> {
             let Poll::Ready(answer) = asking.as_mut().poll(cx) else { return false };
             self.asking = None;
             match answer {
-                Ok(credential) => self.feed(Input::Credentials(Credentials::token(credential))),
+                Ok(credential) => {
+                    self.feed(Input::Credentials(clawnode_protocol::Credentials::token(credential)))
+                }
                 Err(why) => self.feed(Input::CredentialsFailed(&why)),
             }
             return true;

@@ -81,7 +81,7 @@ fn pass_on_to_node(understood: FromGateway) {
     let expected = meaning(&understood);
     let request;
     let words = match &understood {
-        FromGateway::Work { request_id, user_id, task } => {
+        FromGateway::Work { request_id, user_id, task, .. } => {
             assert!(!request_id.is_empty());
             let (request_id, user_id) = (request_id.clone(), Some(user_id.clone()));
             request = Request { request_id, user_id, task: task.clone() };
@@ -94,6 +94,7 @@ fn pass_on_to_node(understood: FromGateway) {
             ToNode::Custom(text)
         }
         FromGateway::Fault { .. } => return,
+        other => panic!("not of this dialect: {other:?}"),
     };
     let text = carried(Role::Server, |out| Gateway.write(Timestamp::from_micros(0), words, out));
     let again = read_by_node(Message::Text(&text));
@@ -115,7 +116,7 @@ fn check_custom(kind: &str, text: &str, reserves: impl Fn(&str) -> bool) {
 
 /// All of it, where `Debug` shows no parameters.
 fn meaning(understood: &FromGateway) -> String {
-    let FromGateway::Work { request_id, user_id, task } = understood else {
+    let FromGateway::Work { request_id, user_id, task, .. } = understood else {
         return format!("{understood:?}");
     };
     let task = match task {
@@ -141,6 +142,7 @@ fn pass_on_to_gateway(message: FromNode) {
                 workflows: registration.workflows,
                 commands: &registration.commands,
                 instance: crate::work::JobId::from_random([0; 16]),
+                signature: None,
             };
             let again = read_again(&registration.node_id, words);
             let FromNode::Registered(again) = again else { panic!("{again:?}") };
@@ -155,6 +157,7 @@ fn pass_on_to_gateway(message: FromNode) {
                 workflows: false,
                 commands: none,
                 instance: crate::work::JobId::from_random([0; 16]),
+                signature: None,
             };
             assert!(matches!(read_again("", words), FromNode::Registered(_)));
         }
@@ -172,8 +175,10 @@ fn pass_on_to_gateway(message: FromNode) {
         FromNode::Progress { request_id, kind, data, .. } => {
             let update = crate::work::Update::new(kind.clone(), data.clone());
             let job_id = crate::work::JobId::from_random([5; 16]);
-            let again =
-                read_again("node-A", ToGateway::Progress { request_id, job_id, update: &update });
+            let again = read_again(
+                "node-A",
+                ToGateway::Progress { request_id, job_id, update: &update, sequence: &mut 0 },
+            );
             let expected = FromNode::Progress {
                 request_id: request_id.clone(),
                 job_id: Some(job_id.to_string()),
@@ -199,7 +204,7 @@ fn pass_on_to_gateway(message: FromNode) {
             assert_eq!(&again, error);
         }
         FromNode::Custom { kind, text } => {
-            check_custom(kind, text, |kind| nodetool::Node::new(config()).reserves(kind));
+            check_custom(kind, text, |kind| Gateway.reserves(kind));
             assert_eq!(all_of(&read_again("node-A", ToGateway::Custom(text))), all_of(&message));
         }
         FromNode::Faulty { .. } => panic!("a dialect reports faults another way"),
@@ -208,7 +213,9 @@ fn pass_on_to_gateway(message: FromNode) {
 
 fn read_again(node_id: &str, words: ToGateway<'_>) -> FromNode {
     let mut node = nodetool::Node::new(Config::new(node_id));
-    let text = carried(Role::Client, |out| node.write(Timestamp::from_micros(0), words, out));
+    let text = carried(Role::Client, |out| {
+        let _ = node.write(Timestamp::from_micros(0), words, out);
+    });
     match Gateway.read(Message::Text(&text)) {
         Heard::Message(message) => message,
         Heard::Fault { problem, .. } => panic!("{problem}: {text}"),

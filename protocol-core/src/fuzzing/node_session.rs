@@ -4,7 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 
 use super::script::Script;
 use super::{SECRET, assert_hides_the_secret, quotes_the_secret};
-use crate::secret::Secret;
+use crate::secret::{Credentials, Secret};
 use crate::websocket::CloseCode;
 use stage::{Habits, Stage};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clawnode_protocol::dialect::nodetool;
 use clawnode_protocol::node::{Action, Config, Endpoint, Input, Phase};
 use clawnode_protocol::websocket::{self, Connection, Event};
-use clawnode_protocol::{Node, Now, Outcome, Task, Timestamp};
+use clawnode_protocol::{Credentials, Node, Now, Outcome, Task, Timestamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

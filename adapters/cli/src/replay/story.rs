@@ -6,7 +6,7 @@ use std::time::Duration;
 use clawnode_protocol::node::{Action, Event, Input, Limits};
 use clawnode_protocol::recording::{Step, What};
 use clawnode_protocol::websocket::{self, Connection, Role};
-use clawnode_protocol::{Outcome, Task, Timestamp};
+use clawnode_protocol::{Credentials, Outcome, Task, Timestamp};
 use serde_json::Value;
 
 /// Where something happens.
@@ -149,6 +149,23 @@ impl Story {
             Input::CredentialsFailed(why) => {
                 self.arrow(Kind::Trouble, from, Lane::Node, format!("no credential: {why}"));
             }
+            Input::Signature(_) => {
+                self.arrow(Kind::Connection, from, Lane::Node, "signature");
+            }
+            Input::SigningFailed(why) => {
+                self.arrow(Kind::Trouble, from, Lane::Node, format!("no signature: {why}"));
+            }
+            Input::DeviceTokenKept => {
+                self.arrow(Kind::Connection, from, Lane::Node, "device token kept");
+            }
+            Input::DeviceTokenNotKept(why) => {
+                let what = format!("device token not kept: {why}");
+                self.arrow(Kind::Trouble, from, Lane::Node, what);
+            }
+            Input::Call(call) => {
+                self.arrow(Kind::Work, from, Lane::Node, format!("call {}", call.method));
+            }
+            Input::Publish(_) => self.arrow(Kind::Work, from, Lane::Node, "publish"),
             Input::Connected => {
                 self.connections += 1;
                 self.from_gateway = FromGateway::Head(Vec::new());

@@ -10,7 +10,7 @@ use crate::dialect::{GatewaySession, Heard, Message};
 use crate::node::{Action, Config, Deadline, Endpoint, Input, Limits, Misuse, Phase, Timing};
 use crate::peer::FromNode;
 use crate::websocket::{self, Closed, Connection};
-use crate::{Failure, Node, Now, Outcome, Secret, Timestamp, Update, WorkId};
+use crate::{Credentials, Failure, Node, Now, Outcome, Secret, Timestamp, Update, WorkId};
 
 /// How the surroundings of the node behave of themselves.
 #[derive(Clone, Copy, Debug)]
@@ -429,6 +429,7 @@ fn small_limits() -> Limits {
         remembered_for: Duration::from_secs(5),
         updates: 2,
         update_bytes: 200,
+        calls: 2,
         transmit_bytes: 400,
         fault_replies: 2,
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::node::{Action, Event as News, Input, Phase, StopReason};
-use clawnode_protocol::{Node, Outcome, Secret, Work, WorkId};
+use clawnode_protocol::{Credentials, Node, Outcome, Secret, Work, WorkId};
 
 use super::links::{Direction, GatewayEnd};
 use super::{Event, Reached, World};
