@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::Secret;
-use clawnode_protocol::dialect::nodetool;
+use clawnode_protocol::dialect::openclaw::Fingerprint;
+use clawnode_protocol::dialect::{Dialect, nodetool};
 use clawnode_protocol::node::{Config, Limits, Timing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +20,7 @@ use crate::credentials::Credentials;
 use crate::failed::Failed;
 use crate::handler::{Handler, Served};
 use crate::node::Node;
+use crate::openclaw::Openclaw;
 use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::tls::Tls;
@@ -32,7 +34,9 @@ pub struct NodeBuilder<R: Runtime> {
     url: GatewayUrl,
     node_id: Option<String>,
     identity: nodetool::Config,
+    openclaw: Option<Openclaw>,
     timing: Timing,
+    fingerprint: Option<Fingerprint>,
     limits: Limits,
     credentials: Credentials,
     tls_ca: Option<PathBuf>,
@@ -70,6 +74,21 @@ pub enum BuildError {
         "a file of certificate authorities is given, but the gateway's URL is ws://, without TLS; use wss://"
     )]
     AuthoritiesWithoutTls,
+    /// A fingerprint is of no use without TLS.
+    #[error(
+        "the fingerprint of a certificate is given, but the gateway's URL is ws://, without TLS; use wss://"
+    )]
+    FingerprintWithoutTls,
+    /// One of the two must decide.
+    #[error(
+        "both a fingerprint and a file of certificate authorities are given; give one of them, as a fingerprint decides alone"
+    )]
+    FingerprintAndAuthorities,
+    /// Without TLS everyone on the way could read the credentials and give the node orders.
+    #[error(
+        "without TLS (ws://) an openclaw gateway is spoken to on this machine and in private networks only; use wss://"
+    )]
+    PublicWithoutTls,
     /// TLS cannot be set up: the file of certificate authorities, or those of the system, cannot be used.
     #[error("{0}")]
     Tls(String),
@@ -88,7 +107,9 @@ impl<R: Runtime> NodeBuilder<R> {
             url: GatewayUrl::parse(url)?,
             node_id: None,
             identity: nodetool::Config::new(""),
+            openclaw: None,
             timing: Timing::default(),
+            fingerprint: None,
             limits: Limits::default(),
             credentials: Credentials::None,
             tls_ca: None,
@@ -99,6 +120,16 @@ impl<R: Runtime> NodeBuilder<R> {
     }
 
     // Who the node is.
+
+    /// Speaks the openclaw dialect, as this device. Without it the node speaks nodetool. A device has its own name, so
+    /// [`node_id`](Self::node_id), [`user_id`](Self::user_id) and [`allow_user`](Self::allow_user) say nothing then. Give it before
+    /// periods and delays, whose defaults it sets.
+    pub fn openclaw(mut self, openclaw: Openclaw) -> Self {
+        let dialect = Dialect::from(openclaw.config.clone());
+        self.timing = dialect.timing();
+        self.openclaw = Some(openclaw);
+        self
+    }
 
     /// The node's name, unique among the gateway's nodes. Default: `node-` and a random UUID.
     pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
@@ -155,6 +186,13 @@ impl<R: Runtime> NodeBuilder<R> {
     /// own making. The gateway's certificate is verified in any case.
     pub fn tls_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls_ca = Some(path.into());
+        self
+    }
+
+    /// The fingerprint of the one certificate that the gateway may show. It alone decides then: neither the name in the
+    /// certificate nor who vouches for it matters.
+    pub fn tls_fingerprint(mut self, fingerprint: Fingerprint) -> Self {
+        self.fingerprint = Some(fingerprint);
         self
     }
 
@@ -265,15 +303,35 @@ impl<R: Runtime> NodeBuilder<R> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        let tls = match (self.url.tls, self.tls_ca) {
-            (true, ca) => Some(Tls::new(&self.url.host, ca.as_deref()).map_err(BuildError::Tls)?),
-            (false, None) => None,
-            (false, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
+        let host = &self.url.host;
+        let tls = match (self.url.tls, self.fingerprint, self.tls_ca) {
+            (true, None, ca) => Some(Tls::new(host, ca.as_deref()).map_err(BuildError::Tls)?),
+            (true, Some(pin), None) => Some(Tls::pinned(host, pin).map_err(BuildError::Tls)?),
+            (true, Some(_), Some(_)) => return Err(BuildError::FingerprintAndAuthorities),
+            (false, None, None) => None,
+            (false, Some(_), _) => return Err(BuildError::FingerprintWithoutTls),
+            (false, None, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
         };
-        self.identity.node_id =
-            self.node_id.unwrap_or_else(|| format!("node-{}", random_uuid(self.runtime.seed())));
-        let node_id: Arc<str> = self.identity.node_id.as_str().into();
-        let mut config = Config::new(self.url.endpoint.clone(), self.identity);
+        let pinned = self.fingerprint.is_some();
+        let (dialect, node_id) = match &self.openclaw {
+            Some(openclaw) => {
+                if !self.url.tls && !self.url.is_private() {
+                    return Err(BuildError::PublicWithoutTls);
+                }
+                let mut config = openclaw.config.clone();
+                config.trusted_endpoint = self.url.is_loopback() || (self.url.tls && pinned);
+                let node_id = config.device.as_ref().map_or("operator", |device| device.id());
+                let node_id: Arc<str> = node_id.into();
+                (Dialect::from(config), node_id)
+            }
+            None => {
+                let random = || format!("node-{}", random_uuid(self.runtime.seed()));
+                self.identity.node_id = self.node_id.unwrap_or_else(random);
+                let node_id: Arc<str> = self.identity.node_id.as_str().into();
+                (Dialect::from(self.identity), node_id)
+            }
+        };
+        let mut config = Config::new(self.url.endpoint.clone(), dialect);
         config.commands = self.served.commands.keys().cloned().collect();
         config.workflows = self.served.workflows.is_some();
         config.timing = self.timing;
@@ -281,6 +339,7 @@ impl<R: Runtime> NodeBuilder<R> {
         let mut node =
             Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
         node.recording = self.recording;
+        node.openclaw = self.openclaw;
         Ok(node)
     }
 

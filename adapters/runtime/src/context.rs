@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     pub(crate) job_id: JobId,
     pub(crate) user_id: String,
     pub(crate) command: Option<String>,
+    /// When the gateway stops waiting.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) inbox: Sender<FromJob>,
     /// Never carries anything: it is closed when the work is cancelled or has ended.
     pub(crate) ended: Receiver<()>,
@@ -82,9 +84,10 @@ impl Context {
         self.0.command.as_deref()
     }
 
-    /// When the work is cancelled if it has not ended by then. `None` until the node is told to stop.
+    /// When the work is cancelled if it has not ended by then: since the gateway stops waiting (only openclaw gateways do), or
+    /// since the node was told to stop. `None` while there is no such time.
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.shared.stop_by()
+        self.0.deadline.into_iter().chain(self.0.shared.stop_by()).min()
     }
 
     /// Whether the work was cancelled (or has ended). An async handler is simply dropped then; a blocking one must look

@@ -5,22 +5,26 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Phase, StopReason};
+use clawnode_protocol::dialect::openclaw::DeviceToken;
+use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Misuse, Phase, StopReason};
 use clawnode_protocol::recording::{End, Recorder};
-use clawnode_protocol::{Answer, Outcome, Secret, Task, Work, WorkId};
+use clawnode_protocol::{
+    Answer, Call, CallId, Credentials as Shown, Outcome, Secret, Task, Work, WorkId,
+};
 use futures_core::Stream;
 use tracing::{debug, error, info, trace, warn};
 
 use crate::context::{Context, Inner, Workflow};
 use crate::credentials::Credentials;
 use crate::events::Event;
-use crate::handle::{Custom, Status};
+use crate::handle::{Ask, CallFailed, Replied, Status};
 use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
+use crate::openclaw::Openclaw;
 use crate::recording::Recording;
 use crate::runtime::{ByteStream, Runtime};
 use crate::shared::EndOnDrop;
@@ -42,19 +46,24 @@ pub(crate) struct Driver<R: Runtime> {
     runtime: R,
     gateway: Gateway,
     credentials: Credentials,
+    openclaw: Option<Openclaw>,
     served: Served,
     started: bool,
     stopped: Option<StopReason>,
     link: Link<R::Stream>,
-    /// The credential that the next attempt waits for.
-    asking: Option<BoxFuture<Result<Option<Secret>, String>>>,
+    /// The credentials that the next attempt waits for.
+    asking: Option<BoxFuture<Result<Shown, String>>>,
+    /// A device token that is being kept.
+    keeping: Option<BoxFuture<Result<(), String>>>,
+    calls: BTreeMap<CallId, Sender<Replied>>,
+    next_call: u64,
     timer: Option<Timer>,
     /// Inputs that actions gave rise to; they must wait until all actions are out.
     replies: VecDeque<Reply>,
     jobs: BTreeMap<WorkId, Job>,
     inbox: Pin<Box<Receiver<FromJob>>>,
     to_inbox: Sender<FromJob>,
-    customs: Pin<Box<Receiver<Custom>>>,
+    asks: Pin<Box<Receiver<Ask>>>,
     buffer: Box<[u8]>,
     status: Status,
     shared: EndOnDrop,
@@ -85,12 +94,22 @@ enum Reply {
     Admitted(WorkId),
     Recorded(WorkId),
     Answer(WorkId, Outcome),
+    Signature(String),
 }
 
 impl<R: Runtime> Driver<R> {
     pub(crate) fn new(node: Node<R>) -> Self {
         let Node {
-            runtime, gateway, config, credentials, served, shared, customs, recording, ..
+            runtime,
+            gateway,
+            config,
+            credentials,
+            openclaw,
+            served,
+            shared,
+            asks,
+            recording,
+            ..
         } = node;
         let (to_inbox, inbox) = async_channel::bounded(INBOX);
         let seed = runtime.seed();
@@ -105,17 +124,21 @@ impl<R: Runtime> Driver<R> {
             runtime,
             gateway,
             credentials,
+            openclaw,
             served,
             started: false,
             stopped: None,
             link: Link::Down,
             asking: None,
+            keeping: None,
+            calls: BTreeMap::new(),
+            next_call: 0,
             timer: None,
             replies: VecDeque::new(),
             jobs: BTreeMap::new(),
             inbox: Box::pin(inbox),
             to_inbox,
-            customs: Box::pin(customs),
+            asks: Box::pin(asks),
             buffer: vec![0; READ_BUFFER].into(),
             status: shared.0.status(),
             shared,
@@ -231,14 +254,44 @@ impl<R: Runtime> Driver<R> {
             self.start();
             told = true;
         }
-        if let Poll::Ready(Some(custom)) = self.customs.as_mut().poll_next(cx) {
-            let sent = self.core.handle(self.runtime.now(), Input::Custom(&custom.text));
-            self.drain();
-            debug!(bytes = custom.text.len(), sent = sent.is_ok(), "custom message");
-            let _ = custom.sent.try_send(sent);
+        if let Poll::Ready(Some(ask)) = self.asks.as_mut().poll_next(cx) {
+            self.asked(ask);
             told = true;
         }
         told
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        let now = self.runtime.now();
+        match ask {
+            Ask::Custom { text, sent } => {
+                let result = self.core.handle(now, Input::Custom(&text));
+                debug!(bytes = text.len(), sent = result.is_ok(), "custom message");
+                let _ = sent.try_send(result);
+            }
+            Ask::Call { method, params, timeout, reply } => {
+                let id = CallId(self.next_call);
+                self.next_call += 1;
+                let call = Call { id, method: &method, params: &params, timeout };
+                match self.core.handle(now, Input::Call(call)) {
+                    Ok(()) => {
+                        debug!(method, "call");
+                        self.calls.insert(id, reply);
+                    }
+                    Err(misuse) => {
+                        let _ = reply.try_send(Err(match misuse {
+                            Misuse::NoCalls => CallFailed::NoCalls,
+                            _ => CallFailed::NotReady,
+                        }));
+                    }
+                }
+            }
+            Ask::Publish(publication) => {
+                // Other dialects have no such thing, and that is no mistake of whoever serves both.
+                let _ = self.core.handle(now, Input::Publish(publication));
+            }
+        }
+        self.drain();
     }
 
     fn start(&mut self) {
@@ -308,6 +361,9 @@ impl<R: Runtime> Driver<R> {
             job_id: work.job_id,
             user_id: work.user_id,
             command,
+            deadline: work
+                .deadline
+                .map(|at| Instant::now() + at.saturating_sub(self.runtime.now().monotonic)),
             inbox: self.to_inbox.clone(),
             ended,
             shared: Arc::clone(&self.shared.0),
@@ -358,13 +414,21 @@ impl<R: Runtime> Driver<R> {
     // The connection.
 
     fn connect(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if let Some(keeping) = &mut self.keeping {
+            if let Poll::Ready(kept) = keeping.as_mut().poll(cx) {
+                self.keeping = None;
+                match kept {
+                    Ok(()) => self.feed(Input::DeviceTokenKept),
+                    Err(why) => self.feed(Input::DeviceTokenNotKept(&why)),
+                }
+                return true;
+            }
+        }
         if let Some(asking) = &mut self.asking {
             let Poll::Ready(answer) = asking.as_mut().poll(cx) else { return false };
             self.asking = None;
             match answer {
-                Ok(credential) => {
-                    self.feed(Input::Credentials(clawnode_protocol::Credentials::token(credential)))
-                }
+                Ok(shown) => self.feed(Input::Credentials(shown)),
                 Err(why) => self.feed(Input::CredentialsFailed(&why)),
             }
             return true;
@@ -460,6 +524,12 @@ impl<R: Runtime> Driver<R> {
     /// Lets go of the stream, or of the attempt to have one.
     fn disconnect(&mut self) {
         self.asking = None;
+        // What was given is still kept, but nobody waits for it.
+        if let Some(keeping) = self.keeping.take() {
+            self.runtime.spawn(async move {
+                let _ = keeping.await;
+            });
+        }
         if let Link::Up(mut up) = std::mem::replace(&mut self.link, Link::Down) {
             // TLS says goodbye if the socket takes it at once; nothing is worth waiting for now.
             let _ = up.transport.poll_close(&mut TaskContext::from_waker(std::task::Waker::noop()));
@@ -487,6 +557,7 @@ impl<R: Runtime> Driver<R> {
                 Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
                 Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
                 Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
+                Reply::Signature(signature) => self.core.handle(now, Input::Signature(&signature)),
             };
             debug_assert!(fed.is_ok(), "the core asked for it: {fed:?}");
         }
@@ -494,7 +565,15 @@ impl<R: Runtime> Driver<R> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Authenticate => self.asking = Some(self.credentials.fetch(&self.runtime)),
+            Action::Authenticate => self.asking = Some(self.authenticate()),
+            Action::Sign(text) => self.sign(&text),
+            Action::KeepDeviceToken(token) => self.keep_device_token(token),
+            Action::ForgetDeviceToken => self.forget_device_token(),
+            Action::Reply { id, result } => {
+                if let Some(reply) = self.calls.remove(&id) {
+                    let _ = reply.try_send(result.map_err(CallFailed::Gateway));
+                }
+            }
             Action::Connect => self.open(),
             Action::Disconnect => self.disconnect(),
             Action::Admit(work) => self.admit(&work),
@@ -512,6 +591,73 @@ impl<R: Runtime> Driver<R> {
             }
             other => error!(?other, "the driver does not know this action; this is a bug"),
         }
+    }
+
+    /// All credentials there are: the shared ones, and what the device keeps.
+    fn authenticate(&self) -> BoxFuture<Result<Shown, String>> {
+        let shared = self.credentials.fetch(&self.runtime);
+        let Some(openclaw) = &self.openclaw else {
+            return Box::pin(async move { shared.await.map(Shown::token) });
+        };
+        let tokens = Arc::clone(&openclaw.tokens);
+        let kept = self.on_thread(move || tokens.load());
+        let (password, bootstrap) = (openclaw.password.clone(), openclaw.bootstrap_token.clone());
+        Box::pin(async move {
+            let mut shown = Shown::token(shared.await?);
+            shown.device_token = match kept.await {
+                Ok(kept) => kept,
+                Err(why) => {
+                    warn!(why, "the device token that is kept cannot be read");
+                    None
+                }
+            };
+            shown.password = password;
+            shown.bootstrap_token = bootstrap;
+            Ok(shown)
+        })
+    }
+
+    fn sign(&mut self, text: &Secret) {
+        match self.openclaw.as_ref().and_then(|openclaw| openclaw.identity.as_ref()) {
+            Some(identity) => {
+                self.replies.push_back(Reply::Signature(identity.sign(text.expose())));
+            }
+            None => error!("the node wants a signature without a device; this is a bug"),
+        }
+    }
+
+    fn keep_device_token(&mut self, token: DeviceToken) {
+        let Some(openclaw) = &self.openclaw else { return };
+        let tokens = Arc::clone(&openclaw.tokens);
+        self.keeping = Some(self.on_thread(move || tokens.keep(&token)));
+    }
+
+    fn forget_device_token(&self) {
+        let Some(openclaw) = &self.openclaw else { return };
+        let tokens = Arc::clone(&openclaw.tokens);
+        let forgotten = self.on_thread(move || tokens.forget());
+        self.runtime.spawn(async move {
+            if let Err(why) = forgotten.await {
+                warn!(
+                    why,
+                    "the device token, which the gateway takes no more, cannot be forgotten"
+                );
+            }
+        });
+    }
+
+    /// Work that may block, on a thread of its own.
+    fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> BoxFuture<Result<T, String>> {
+        let (done, answer) = async_channel::bounded(1);
+        self.runtime.spawn_blocking(move || {
+            let _ = done.try_send(work());
+        });
+        Box::pin(
+            async move { answer.recv().await.unwrap_or_else(|_| Err("it panicked".to_owned())) },
+        )
     }
 
     /// Where a journal would keep the work, and answer when it has. Without one, memory is all the keeping there is.
@@ -533,6 +679,20 @@ impl<R: Runtime> Driver<R> {
             NodeEvent::Lost { reason, retry_in } => {
                 let retry_in_ms = retry_in.map(|delay| delay.as_millis());
                 warn!(%reason, retry_in_ms, "not connected");
+            }
+            NodeEvent::AwaitingApproval => warn!(
+                "connected, but what this node may do is not approved yet; on the gateway: openclaw nodes pending, then openclaw nodes approve"
+            ),
+            NodeEvent::Approved => info!("what this node may do is approved"),
+            NodeEvent::GoingAway { reason, back_in } => {
+                let back_in_ms = back_in.map(|time| time.as_millis());
+                info!(?reason, back_in_ms, "the gateway goes away");
+            }
+            NodeEvent::DeviceTokenLost(why) => {
+                error!(
+                    ?why,
+                    "the device token could not be kept; the next connection needs another credential"
+                );
             }
             NodeEvent::GatewayError { error, details } => {
                 warn!(?error, ?details, "the gateway reports an error");

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -18,6 +19,7 @@ use crate::json::to_object;
 /// assert_eq!(failed.message(), "2 of 3 files were copied");
 /// ```
 pub struct Failed {
+    code: Option<Cow<'static, str>>,
     message: String,
     partial: Option<Box<RawValue>>,
 }
@@ -25,7 +27,7 @@ pub struct Failed {
 impl Failed {
     /// A failure that leaves no result.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), partial: None }
+        Self { code: None, message: message.into(), partial: None }
     }
 
     /// An error and its causes, for error types that do not implement [`Error`] themselves but refer to one.
@@ -58,6 +60,14 @@ impl Failed {
         self
     }
 
+    /// Adds a word for programs, such as `INVALID_REQUEST`. Only the openclaw dialect sends it; without one it says
+    /// `UNAVAILABLE`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
     /// What the gateway reads.
     pub fn message(&self) -> &str {
         &self.message
@@ -69,10 +79,8 @@ impl Failed {
     }
 
     pub(crate) fn into_failure(self) -> clawnode_protocol::Failure {
-        clawnode_protocol::Failure {
-            partial: self.partial,
-            ..clawnode_protocol::Failure::new(self.message)
-        }
+        let failure = clawnode_protocol::Failure::new(self.message);
+        clawnode_protocol::Failure { code: self.code, partial: self.partial, ..failure }
     }
 }
 

@@ -3,7 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Sender;
-use clawnode_protocol::node::{Misuse, Phase, Tally};
+use clawnode_protocol::CallError;
+use clawnode_protocol::node::{Misuse, Phase, Publication, Tally};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::events::{Events, Queue};
@@ -15,7 +19,7 @@ use crate::shared::Shared;
 pub struct Handle {
     pub(crate) node_id: Arc<str>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) customs: Sender<Custom>,
+    pub(crate) asks: Sender<Ask>,
 }
 
 /// Where a node is, and how much it has to do.
@@ -28,10 +32,37 @@ pub struct Status {
     pub tally: Tally,
 }
 
-/// A message on its way to the driver, and the way back.
-pub(crate) struct Custom {
-    pub(crate) text: String,
-    pub(crate) sent: Sender<Result<(), Misuse>>,
+/// What a handle asks of the driver, and the way back.
+pub(crate) enum Ask {
+    Custom { text: String, sent: Sender<Result<(), Misuse>> },
+    Call { method: String, params: Box<RawValue>, timeout: Duration, reply: Sender<Replied> },
+    Publish(Publication),
+}
+
+pub(crate) type Replied = Result<Box<RawValue>, CallFailed>;
+
+/// A call has no result.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum CallFailed {
+    /// The gateway did not do it, or did not say so.
+    #[error(transparent)]
+    Gateway(CallError),
+    /// The parameters cannot be written as JSON.
+    #[error("the parameters of the call cannot be sent: {0}")]
+    Params(String),
+    /// The result is not of the expected shape.
+    #[error("the result of the call is not as expected: {0}")]
+    Result(String),
+    /// The gateway's protocol has no calls: only openclaw gateways take them.
+    #[error("this gateway's protocol has no calls")]
+    NoCalls,
+    /// The node is not connected, or too many calls wait already.
+    #[error("the call cannot be made now; try again when the node is ready")]
+    NotReady,
+    /// The node has stopped, or was dropped.
+    #[error("the node has stopped")]
+    Stopped,
 }
 
 /// A custom message was not sent.
@@ -74,14 +105,67 @@ impl Handle {
             return Err(SendError::NotReady);
         }
         let (sent, answer) = async_channel::bounded(1);
-        let custom = Custom { text: json.into(), sent };
-        self.customs.send(custom).await.map_err(|_| SendError::Stopped)?;
+        let custom = Ask::Custom { text: json.into(), sent };
+        self.asks.send(custom).await.map_err(|_| SendError::Stopped)?;
         match answer.recv().await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Misuse::NotACustomMessage)) => Err(SendError::Invalid),
             Ok(Err(_)) => Err(SendError::NotReady),
             Err(_) => Err(SendError::Stopped),
         }
+    }
+
+    /// Asks an openclaw gateway to do something, such as `skills.bins`, and waits for the result for 30 s at most. What a node may
+    /// ask is little, what an operator may ask depends on its scopes.
+    ///
+    /// Cancel safe in so far as dropping the future forgets the reply; the gateway may do it all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailed`]. After [`CallError::TimedOut`] and [`CallError::Disconnected`] the gateway may have done it.
+    pub async fn call<P, T>(&self, method: &str, params: &P) -> Result<T, CallFailed>
+    where
+        P: Serialize + ?Sized,
+        T: DeserializeOwned,
+    {
+        self.call_within(method, params, CALL_TIMEOUT).await
+    }
+
+    /// The same with a time of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As with [`call`](Self::call).
+    pub async fn call_within<P, T>(
+        &self,
+        method: &str,
+        params: &P,
+        timeout: Duration,
+    ) -> Result<T, CallFailed>
+    where
+        P: Serialize + ?Sized,
+        T: DeserializeOwned,
+    {
+        if self.status().phase == Phase::Idle {
+            return Err(CallFailed::NotReady);
+        }
+        let params = serde_json::value::to_raw_value(params)
+            .map_err(|error| CallFailed::Params(error.to_string()))?;
+        let (reply, replied) = async_channel::bounded(1);
+        let ask = Ask::Call { method: method.to_owned(), params, timeout, reply };
+        self.asks.send(ask).await.map_err(|_| CallFailed::Stopped)?;
+        let result = replied.recv().await.map_err(|_| CallFailed::Stopped)??;
+        serde_json::from_str(result.get()).map_err(|error| CallFailed::Result(error.to_string()))
+    }
+
+    /// Makes something known to an openclaw gateway, now and on each connection, until newer news of the same kind takes its
+    /// place. On gateways of other protocols nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Stopped`].
+    pub async fn publish(&self, publication: Publication) -> Result<(), SendError> {
+        self.asks.send(Ask::Publish(publication)).await.map_err(|_| SendError::Stopped)
     }
 
     /// Where the node is, and how much it has to do.
@@ -110,3 +194,6 @@ impl fmt::Debug for Handle {
             .finish_non_exhaustive()
     }
 }
+
+/// As long as the reference client waits (openclaw page 10).
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use async_channel::Sender;
-use clawnode_protocol::{Outcome, Update, WorkId};
+use clawnode_protocol::{Failure, Outcome, Update, WorkId};
 use tracing::{debug, error};
 
 use crate::context::Context;
@@ -113,7 +113,8 @@ fn ended(context: &Context, ran: Ran) -> (WorkId, Outcome) {
         Ok(result) => Outcome::Completed(result),
         Err(Problem::Arguments(text)) => {
             debug!(?request_id, command, "the arguments are invalid");
-            Outcome::failed(format!("invalid arguments for {name}: {text}"))
+            let failure = Failure::new(format!("invalid arguments for {name}: {text}"));
+            Outcome::Failed(failure.with_code("INVALID_REQUEST"))
         }
         Err(Problem::Failed(failed)) => {
             error!(?request_id, command, error = failed.message(), "a handler failed");

@@ -28,6 +28,7 @@ mod handler;
 mod job;
 mod json;
 mod node;
+pub mod openclaw;
 mod recording;
 mod runtime;
 mod shared;
@@ -39,7 +40,7 @@ pub use builder::{BuildError, NodeBuilder};
 pub use context::{Context, ProgressError, Workflow};
 pub use events::{Event, Events};
 pub use failed::Failed;
-pub use handle::{Handle, SendError, Status};
+pub use handle::{CallFailed, Handle, SendError, Status};
 pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
@@ -50,4 +51,5 @@ pub use clawnode_protocol::dialect::nodetool::TokenIn;
 pub use clawnode_protocol::node::{
     Event as NodeEvent, Limits, LostReason, Phase, StopReason, Tally, Timing,
 };
-pub use clawnode_protocol::{JobId, Now, Secret, Timestamp, Update, WorkflowSource};
+pub use clawnode_protocol::node::{HostStats, Publication};
+pub use clawnode_protocol::{CallError, JobId, Now, Secret, Timestamp, Update, WorkflowSource};

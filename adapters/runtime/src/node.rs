@@ -8,8 +8,9 @@ use clawnode_protocol::node::{Config, StopReason};
 use crate::builder::NodeBuilder;
 use crate::credentials::Credentials;
 use crate::driver::{Driver, Gateway};
-use crate::handle::{Custom, Handle};
+use crate::handle::{Ask, Handle};
 use crate::handler::Served;
+use crate::openclaw::Openclaw;
 use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::shared::{EndOnDrop, Shared};
@@ -22,13 +23,15 @@ pub struct Node<R: Runtime> {
     pub(crate) gateway: Gateway,
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
+    /// Set if the gateway speaks openclaw.
+    pub(crate) openclaw: Option<Openclaw>,
     pub(crate) served: Served,
     pub(crate) shared: EndOnDrop,
-    pub(crate) customs: Receiver<Custom>,
+    pub(crate) asks: Receiver<Ask>,
     pub(crate) recording: Option<Record>,
     node_id: Arc<str>,
     /// For further handles. Weak in effect: the receiver goes with the node.
-    to_customs: Sender<Custom>,
+    to_asks: Sender<Ask>,
 }
 
 impl<R: Runtime + Default> Node<R> {
@@ -52,18 +55,19 @@ impl<R: Runtime> Node<R> {
         credentials: Credentials,
         served: Served,
     ) -> Self {
-        let (to_customs, customs) = async_channel::bounded(CUSTOMS);
+        let (to_asks, asks) = async_channel::bounded(ASKS);
         Self {
             runtime,
             gateway: Gateway { url, tls: tls.map(Arc::new) },
             config,
             credentials,
+            openclaw: None,
             served,
             shared: EndOnDrop(Shared::new()),
-            customs,
+            asks,
             recording: None,
             node_id,
-            to_customs,
+            to_asks,
         }
     }
 
@@ -72,7 +76,7 @@ impl<R: Runtime> Node<R> {
         Handle {
             node_id: Arc::clone(&self.node_id),
             shared: Arc::clone(&self.shared.0),
-            customs: self.to_customs.clone(),
+            asks: self.to_asks.clone(),
         }
     }
 
@@ -105,5 +109,5 @@ impl<R: Runtime> fmt::Debug for Node<R> {
     }
 }
 
-/// Custom messages that wait for the driver; more make their senders wait.
-const CUSTOMS: usize = 16;
+/// What handles ask for and the driver has not seen; more makes them wait.
+const ASKS: usize = 16;

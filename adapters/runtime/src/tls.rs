@@ -5,10 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use clawnode_protocol::dialect::openclaw::Fingerprint;
 use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 
 use crate::runtime::ByteStream;
@@ -44,6 +49,25 @@ impl Tls {
         Ok(Self { config: Arc::new(config), server })
     }
 
+    /// TLS to `host`, whose certificate must be this one and no other, whoever vouches for it. Nothing is written inside TLS before
+    /// it has been seen.
+    pub(crate) fn pinned(host: &str, fingerprint: Fingerprint) -> Result<Self, String> {
+        let server = ServerName::try_from(host.to_owned())
+            .map_err(|_| "the gateway's host is neither a DNS name nor an IP address".to_owned())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Pinned { fingerprint, provider: Arc::clone(&provider) };
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        // A session resumed would be one whose certificate was not seen.
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), server })
+    }
+
     /// The opening handshake.
     pub(crate) async fn connect<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let session = ClientConnection::new(Arc::clone(&self.config), self.server.clone())
@@ -51,6 +75,57 @@ impl Tls {
         let mut stream = TlsStream { stream, session: Box::new(session) };
         std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
         Ok(stream)
+    }
+}
+
+/// Takes one certificate, whatever it says.
+#[derive(Debug)]
+struct Pinned {
+    fingerprint: Fingerprint,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.fingerprint.matches(end_entity) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(rustls::Error::General(format!(
+                "the gateway's certificate is not the pinned one: its fingerprint is sha256:{}",
+                Fingerprint::of(end_entity)
+            )))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -82,6 +82,27 @@ impl GatewayUrl {
         }
     }
 
+    /// Whether the gateway is on this machine or in a network that strangers have no part in, by all that its name or address says
+    /// (openclaw page 1.2).
+    pub(crate) fn is_private(&self) -> bool {
+        let shared = |address: std::net::Ipv4Addr| {
+            // Carrier-grade NAT, which overlay networks use (RFC 6598).
+            address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64
+        };
+        match self.host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V4(v4)) => {
+                v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared(v4)
+            }
+            Ok(IpAddr::V6(v6)) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
+            Err(_) => {
+                self.is_loopback()
+                    || [".local", ".ts.net"].iter().any(|end| self.host.ends_with(end))
+            }
+        }
+    }
+
     /// What it is called in logs: no query, which may hold a token.
     pub(crate) fn shown(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };

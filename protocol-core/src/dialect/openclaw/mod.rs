@@ -6,6 +6,7 @@
 //! refuses such messages; unknown fields and events of the gateway are taken as they come.
 
 mod connect;
+mod fingerprint;
 mod identity;
 mod node;
 mod refusal;
@@ -15,6 +16,7 @@ use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Ru
 use crate::secret::Secret;
 
 pub use connect::{Client, Config, Device, Role};
+pub use fingerprint::Fingerprint;
 pub use identity::Identity;
 pub(crate) use node::Node;
 pub use refusal::{Reaction, Refusal, RefusalCode};
