@@ -135,9 +135,12 @@ fn a_handler_that_never_answers_is_found() {
     impl Handlers for Silent {
         fn start(&mut self, _: &Work, _: &mut Job<'_>) {}
     }
-    let simulation = Simulation::new(Mix::Calm, 1)
-        .handlers(|_| Box::new(Silent))
-        .command(Duration::from_secs(1200), 0, "work", "{}");
+    let simulation = Simulation::new(Mix::Calm, 1).handlers(|_| Box::new(Silent)).command(
+        Duration::from_secs(1200),
+        0,
+        "work",
+        "{}",
+    );
     let report = simulation.run();
     assert_eq!(report.violations[0].rule, Rule::EverythingAnswered);
 }
