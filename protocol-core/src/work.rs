@@ -3,6 +3,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::text::json_len;
+
 /// One admitted request as this node knows it: unique within a [`Node`](crate::Node), even when a gateway uses a request id again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkId(pub(crate) u64);
@@ -157,8 +159,9 @@ impl Update {
         Self { kind: kind.into(), data, key: None }
     }
 
+    /// Bytes it takes in a message, and its key.
     pub(crate) fn size(&self) -> usize {
-        self.kind.len() + self.data.get().len() + self.key.as_ref().map_or(0, String::len)
+        json_len(&self.kind) + self.data.get().len() + self.key.as_ref().map_or(0, String::len)
     }
 }
 
@@ -183,12 +186,13 @@ impl Outcome {
         Self::Failed(Failure { message: message.into(), partial: None })
     }
 
-    /// Bytes of its JSON and text, the measure of the byte budgets.
+    /// Bytes of its JSON, and of its text as JSON: what it takes in a message, and the measure of the byte budgets.
     pub fn size(&self) -> usize {
         match self {
             Self::Completed(result) => result.get().len(),
             Self::Failed(failure) => {
-                failure.message.len() + failure.partial.as_ref().map_or(0, |part| part.get().len())
+                json_len(&failure.message)
+                    + failure.partial.as_ref().map_or(0, |part| part.get().len())
             }
         }
     }

@@ -43,6 +43,9 @@ pub enum SendError {
         "a custom message must be a JSON object with a string `type` that the protocol does not use itself"
     )]
     Invalid,
+    /// It is larger than [`Limits::result_bytes`](clawnode_protocol::node::Limits::result_bytes), 24 MiB unless it was changed.
+    #[error("the message is larger than this node sends")]
+    TooLarge,
     /// The node is not connected, or too much waits for the gateway already.
     #[error("the message cannot be sent now; try again when the node is ready")]
     NotReady,
@@ -79,6 +82,7 @@ impl Handle {
         match answer.recv().await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Misuse::NotACustomMessage)) => Err(SendError::Invalid),
+            Ok(Err(Misuse::TooLarge)) => Err(SendError::TooLarge),
             Ok(Err(_)) => Err(SendError::NotReady),
             Err(_) => Err(SendError::Stopped),
         }

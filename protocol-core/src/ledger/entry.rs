@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) queued: bool,
     /// Whether the gateway has asked for the answer again.
     pub(super) replay: bool,
+    /// Whether the answer stands among those whose arrival nothing proves yet.
+    pub(super) awaited: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Entry {
             dropped: 0,
             queued: false,
             replay: false,
+            awaited: false,
         }
     }
 

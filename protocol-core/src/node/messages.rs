@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::life::{Life, Stopping};
 use super::{Action, Deadline, Event, Link, Misuse, Node};
 use crate::dialect::{FaultReply, FromGateway, Message, ToGateway};
+use crate::text::fitting;
 use crate::websocket;
 
 impl Node {
@@ -59,10 +60,13 @@ impl Node {
             FromGateway::Settled { request_id } => {
                 return self.ledger.settled(self.now, &request_id, &mut self.actions);
             }
-            FromGateway::Error { error, details } => Event::GatewayError {
-                error: self.hiding_credential(error),
-                details: details.map(|details| self.hiding_credential(details)),
-            },
+            FromGateway::Error { error, details } => {
+                let details = details.filter(|details| details.len() <= MOST_ERROR_BYTES);
+                Event::GatewayError {
+                    error: self.hiding_credential(fitting(&error, MOST_ERROR_BYTES).to_owned()),
+                    details: details.map(|details| self.hiding_credential(details)),
+                }
+            }
             FromGateway::Custom { kind, text } => Event::Custom { kind, text },
             FromGateway::Fault { problem, reply } => {
                 match reply {
@@ -124,6 +128,9 @@ impl Node {
             Some(kind) if !link.session.reserves(&kind) => {}
             _ => return Err(Misuse::NotACustomMessage),
         }
+        if text.len() > self.config.limits.result_bytes {
+            return Err(Misuse::TooLarge);
+        }
         let waiting = link.websocket.transmit().len();
         if !link.websocket.is_open() || waiting >= self.config.limits.transmit_bytes {
             return Err(Misuse::NotSendable);
@@ -132,6 +139,9 @@ impl Node {
         Ok(())
     }
 }
+
+/// Bytes of an error's text or details that the application hears of: an error is a sentence for people, not a download.
+const MOST_ERROR_BYTES: usize = 64 << 10;
 
 /// The `type` of a message, if it is a JSON object that has one.
 pub(crate) fn custom_kind(text: &str) -> Option<String> {

@@ -5,6 +5,7 @@ mod config;
 mod input;
 mod life;
 mod liveness;
+mod memory;
 mod messages;
 #[cfg(test)]
 mod tests;

@@ -259,6 +259,7 @@ pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
         Misuse::UnknownWork => 2,
         Misuse::NotACustomMessage => 3,
         Misuse::NotSendable => 4,
+        Misuse::TooLarge => 5,
     });
 }
 
@@ -291,6 +292,7 @@ impl<'a> Record<'a> {
                 2 => Misuse::UnknownWork,
                 3 => Misuse::NotACustomMessage,
                 4 => Misuse::NotSendable,
+                5 => Misuse::TooLarge,
                 _ => return Err(Malformed::Value),
             }),
             CHECK => Self::Check(cursor.digest()?),

@@ -1,8 +1,10 @@
 use serde_json::value::RawValue;
 
-use super::wire::{self, AckMessage, Envelope, Field, Invalid, MOST_NAME_BYTES};
+use super::wire::{self, AckMessage, Envelope, Field, Invalid};
 use super::{Config, DEFAULT_USER_ID, TokenIn};
-use crate::dialect::{FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway};
+use crate::dialect::{
+    FaultReply, FromGateway, MOST_NAME_BYTES, Message, NodeSession, TaskKind, ToGateway,
+};
 use crate::node::Endpoint;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -217,6 +219,9 @@ impl Node {
             }
             Some(user) if config.allowed_users.iter().any(|allowed| *allowed == user) => {
                 Ok(user.into_owned())
+            }
+            Some(user) if user.len() > MOST_NAME_BYTES => {
+                Err(format!("`user_id` must have at most {MOST_NAME_BYTES} bytes"))
             }
             Some(user) => {
                 Err(format!("this node does not work for user `{user}`; its operator may allow it"))

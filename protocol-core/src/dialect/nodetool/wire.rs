@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::dialect::Message;
+use crate::dialect::{MOST_NAME_BYTES, Message};
 use crate::time::Timestamp;
 use crate::websocket::Connection;
 use crate::work::JobId;
@@ -23,10 +23,6 @@ pub(super) const TYPES: [&str; 9] = [
     "command_response",
     "error",
 ];
-
-/// Bytes of a request id or a command's name. They are kept for as long as a request is remembered, outside the byte budgets of
-/// tasks and results, so they must be small; ids are UUIDs or counters in practice.
-pub(super) const MOST_NAME_BYTES: usize = 1024;
 
 /// Any message, read in one pass: each field borrowed as raw JSON, typed only when its message needs it.
 /// Unknown fields are ignored (protocol page 1.1).
@@ -167,6 +163,10 @@ impl Invalid {
 
     pub(super) fn value(field: &'static str, expected: &'static str) -> Self {
         Self { field, expected, found: "another word" }
+    }
+
+    pub(super) fn large(field: &'static str, most: &'static str) -> Self {
+        Self { field, expected: most, found: "more" }
     }
 
     pub(super) fn new(field: &'static str, expected: &'static str, raw: &RawValue) -> Self {
