@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::dialect::FaultReply;
+use crate::text::{MOST_REASON_BYTES, fitting};
 
 /// Replies to faulty messages: a bucket that fills by one a second, so that two peers cannot keep each other busy with errors.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl FaultReplies {
         }
         if self.left > 0 && self.waiting.len() < self.most as usize {
             self.left -= 1;
-            self.waiting.push_back((problem.to_owned(), request_id));
+            let problem = fitting(problem, MOST_REASON_BYTES).to_owned();
+            self.waiting.push_back((problem, request_id));
         }
     }
 

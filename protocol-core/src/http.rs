@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many headers a head may have; more are a [`HeadError::TooLarge`].
-const MAX_HEADERS: usize = 100;
+pub(crate) const MAX_HEADERS: usize = 100;
 
 /// The longest line that announces a chunk, so that a peer cannot hide an endless one in its extension.
 const MAX_CHUNK_LINE: usize = 256;

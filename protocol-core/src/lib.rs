@@ -127,6 +127,7 @@ pub mod peer;
 mod random;
 pub mod recording;
 mod secret;
+mod text;
 mod time;
 mod timers;
 pub mod websocket;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::text::json_len;
+
 /// One admitted request as this node knows it: unique within a [`Node`](crate::Node), even when a gateway uses a request id again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkId(pub(crate) u64);
@@ -162,8 +164,9 @@ impl Update {
         Self { kind: kind.into(), data, key: None }
     }
 
+    /// Bytes it takes in a message, and its key.
     pub(crate) fn size(&self) -> usize {
-        self.kind.len() + self.data.get().len() + self.key.as_ref().map_or(0, String::len)
+        json_len(&self.kind) + self.data.get().len() + self.key.as_ref().map_or(0, String::len)
     }
 }
 
@@ -188,13 +191,13 @@ impl Outcome {
         Self::Failed(Failure::new(message))
     }
 
-    /// Bytes of its JSON and text, the measure of the byte budgets.
+    /// Bytes of its JSON, and of its text as JSON: what it takes in a message, and the measure of the byte budgets.
     pub fn size(&self) -> usize {
         match self {
             Self::Completed(result) => result.get().len(),
             Self::Failed(failure) => {
                 failure.code.as_ref().map_or(0, |code| code.len())
-                    + failure.message.len()
+                    + json_len(&failure.message)
                     + failure.partial.as_ref().map_or(0, |part| part.get().len())
             }
         }

@@ -15,7 +15,7 @@ use crate::json;
 /// | 1 to 4 | the seed |
 /// | 5 | how long faults last, in steps of four seconds, at most 32: an input should not take long |
 /// | 6 | own requests: seconds between them, from 5 to 68 |
-/// | 6.. | requests: when (in seconds, while faults last), for which node, what, and how many bytes of its handler's script follow |
+/// | 6.. | requests: when (in seconds, which may be after the faults), for which node, what, and how many bytes of its handler's script follow |
 ///
 /// # Panics
 ///
@@ -38,9 +38,8 @@ pub fn world(input: &[u8]) {
         {
             let script: Vec<u8> = bytes.by_ref().take(usize::from(length % 16)).collect();
             let task = task(what, &script);
-            // What is asked after the faults have ended may come too late to be waited for.
-            let at = Duration::from_secs(u64::from(at) % span.as_secs());
-            simulation = simulation.request(at, node.into(), task);
+            // Some are asked long after the faults have ended.
+            simulation = simulation.request(Duration::from_secs(at.into()), node.into(), task);
         }
     }
     let report = simulation.run();

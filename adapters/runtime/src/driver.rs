@@ -281,6 +281,7 @@ impl<R: Runtime> Driver<R> {
                     Err(misuse) => {
                         let _ = reply.try_send(Err(match misuse {
                             Misuse::NoCalls => CallFailed::NoCalls,
+                            Misuse::TooLarge => CallFailed::TooLarge,
                             _ => CallFailed::NotReady,
                         }));
                     }

@@ -54,6 +54,9 @@ pub enum CallFailed {
     /// The result is not of the expected shape.
     #[error("the result of the call is not as expected: {0}")]
     Result(String),
+    /// The parameters are larger than [`Limits::result_bytes`](crate::Limits::result_bytes).
+    #[error("the parameters of the call are larger than this node sends")]
+    TooLarge,
     /// The gateway's protocol has no calls: only openclaw gateways take them.
     #[error("this gateway's protocol has no calls")]
     NoCalls,
@@ -74,6 +77,9 @@ pub enum SendError {
         "a custom message must be a JSON object with a string `type` that the protocol does not use itself"
     )]
     Invalid,
+    /// It is larger than [`Limits::result_bytes`](clawnode_protocol::node::Limits::result_bytes), 24 MiB unless it was changed.
+    #[error("the message is larger than this node sends")]
+    TooLarge,
     /// The node is not connected, or too much waits for the gateway already.
     #[error("the message cannot be sent now; try again when the node is ready")]
     NotReady,
@@ -110,6 +116,7 @@ impl Handle {
         match answer.recv().await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Misuse::NotACustomMessage)) => Err(SendError::Invalid),
+            Ok(Err(Misuse::TooLarge)) => Err(SendError::TooLarge),
             Ok(Err(_)) => Err(SendError::NotReady),
             Err(_) => Err(SendError::Stopped),
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clawnode_protocol::Secret;
 #[doc(no_inline)]
 pub use clawnode_protocol::dialect::openclaw::{Client, DeviceToken, Fingerprint, Identity};
-use clawnode_protocol::dialect::openclaw::{Config, Device, Role};
+use clawnode_protocol::dialect::openclaw::{Config, Device};
 
 /// Makes a node speak the openclaw dialect. Given to [`NodeBuilder::openclaw`](crate::NodeBuilder::openclaw).
 ///
@@ -125,10 +125,6 @@ impl Openclaw {
     pub fn client(mut self, change: impl FnOnce(&mut Client)) -> Self {
         change(&mut self.config.client);
         self
-    }
-
-    pub(crate) fn is_operator(&self) -> bool {
-        matches!(self.config.role, Role::Operator { .. })
     }
 }
 

@@ -9,10 +9,6 @@ use serde_json::value::RawValue;
 use super::Message;
 use crate::time::Timestamp;
 
-/// Bytes of a request id or a command's name. They are kept for as long as a request is remembered, outside the byte budgets of
-/// tasks and results, so they must be small; ids are UUIDs or counters in practice.
-pub(in crate::dialect) const MOST_NAME_BYTES: usize = 1024;
-
 impl<'a> Message<'a> {
     /// JSON may come in a text or a binary message.
     pub(in crate::dialect) fn as_json(self) -> Option<&'a str> {
@@ -94,6 +90,10 @@ impl Invalid {
 
     pub(in crate::dialect) fn value(field: &'static str, expected: &'static str) -> Self {
         Self { field, expected, found: "another word" }
+    }
+
+    pub(in crate::dialect) fn large(field: &'static str, most: &'static str) -> Self {
+        Self { field, expected: most, found: "more" }
     }
 
     pub(in crate::dialect) fn new(

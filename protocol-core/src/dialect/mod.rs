@@ -72,6 +72,10 @@ impl Dialect {
     }
 }
 
+/// Bytes of a request id or a command's name, in every dialect. They are kept for as long as a request is remembered, outside the
+/// byte budgets of tasks and results, so they must be small; ids are UUIDs or counters in practice.
+pub(crate) const MOST_NAME_BYTES: usize = 1024;
+
 /// What a dialect promises about delivery. Dialects contradict each other here, so it is data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

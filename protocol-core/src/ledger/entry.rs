@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Duration>,
     /// Whether the gateway has asked for the answer again.
     pub(super) replay: bool,
+    /// Whether the answer stands among those whose arrival nothing proves yet.
+    pub(super) awaited: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl Entry {
             progress_sent: 0,
             deadline,
             replay: false,
+            awaited: false,
         }
     }
 

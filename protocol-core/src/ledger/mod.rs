@@ -7,9 +7,12 @@
 //!
 //! A connection that ends moves `Written` back to `Undelivered`: only a later sign of the gateway proves that an answer arrived.
 
+#[cfg(test)]
+mod bounds;
 mod entry;
 #[cfg(test)]
 mod exhaustive;
+mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +23,11 @@ use std::time::Duration;
 use crate::dialect::{Delivered, OnCancel, OnDisconnect, RepeatedId, Rules, TaskKind, ToGateway};
 use crate::node::{Action, Event, Limits, Misuse};
 use crate::random::Random;
+use crate::text::{MOST_REASON_BYTES, fitting};
 use crate::work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId};
 use entry::{Accept, Entry, Stage, digest};
+pub use sizes::Tally;
+pub(crate) use sizes::{entry_size, swept_beyond};
 
 /// The actions a call gives rise to, in order.
 pub(crate) type Actions = VecDeque<Action>;
@@ -40,11 +46,11 @@ pub(crate) struct Ledger {
     /// Work with something to send, each at most once.
     outgoing: VecDeque<WorkId>,
     refusals: VecDeque<Refusal>,
-    /// Answers written on this connection whose arrival nothing proves yet, oldest first.
-    unconfirmed: VecDeque<WorkId>,
-    /// Answers written on this connection, and how many of them are confirmed.
+    /// Answers written on this connection whose arrival nothing proves yet, oldest first, each at most once and with how many
+    /// were written before it.
+    unconfirmed: VecDeque<(u64, WorkId)>,
+    /// Answers written on this connection.
     written: u64,
-    confirmed: u64,
     /// Delivered answers, oldest first; the front ones may have lost their bodies.
     delivered: VecDeque<(Duration, WorkId)>,
     /// Those of them that still have their bodies.
@@ -53,33 +59,9 @@ pub(crate) struct Ledger {
     tally: Tally,
 }
 
-/// How much there is of what, kept beside the tables so that no bound costs a walk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Work that runs.
-    pub running: usize,
-    /// Admitted work that waits to run.
-    pub waiting: usize,
-    /// Requests whose answer the gateway does not have yet.
-    pub owed: usize,
-    /// Answered requests that are remembered.
-    pub remembered: usize,
-    /// Bytes of tasks that wait to run.
-    pub waiting_bytes: usize,
-    /// Bytes of answers kept.
-    pub kept_bytes: usize,
-    /// Bytes of updates that wait to be sent.
-    pub update_bytes: usize,
-    /// Updates dropped since the node began.
-    pub updates_dropped: u64,
-    /// Refusals that could not be told because too many waited already.
-    pub refusals_dropped: u64,
-}
-
 /// A request that never became work.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     request_id: String,
     kind: TaskKind,
     outcome: Outcome,
@@ -100,7 +82,6 @@ impl Ledger {
             refusals: VecDeque::new(),
             unconfirmed: VecDeque::new(),
             written: 0,
-            confirmed: 0,
             delivered: VecDeque::new(),
             replayable: VecDeque::new(),
             closed_to_new_work: false,
@@ -153,11 +134,10 @@ impl Ledger {
         if self.refusals.len() >= self.limits.owed {
             self.tally.refusals_dropped += 1;
         } else {
-            self.refusals.push_back(Refusal {
-                request_id,
-                kind,
-                outcome: Outcome::Failed(failure),
-            });
+            let mut failure = failure;
+            failure.message = fitting(&failure.message, MOST_REASON_BYTES).to_owned();
+            let outcome = Outcome::Failed(failure);
+            self.refusals.push_back(Refusal { request_id, kind, outcome });
         }
     }
 
@@ -340,12 +320,13 @@ impl Ledger {
     }
 
     pub(crate) fn disconnected(&mut self, actions: &mut Actions) {
-        (self.written, self.confirmed) = (0, 0);
+        self.written = 0;
         let unconfirmed = std::mem::take(&mut self.unconfirmed);
         match self.rules.disconnect {
             OnDisconnect::Keep => {
-                for id in unconfirmed.into_iter().rev() {
+                for (_, id) in unconfirmed.into_iter().rev() {
                     let Some(entry) = self.entries.get_mut(&id) else { continue };
+                    entry.awaited = false;
                     let Stage::Written(answer) = &entry.stage else { continue };
                     entry.stage = Stage::Undelivered(Arc::clone(answer));
                     if !entry.queued {
@@ -401,21 +382,24 @@ impl Ledger {
                     Stage::Undelivered(answer) => {
                         let answer = Arc::clone(answer);
                         entry.stage = Stage::Written(Arc::clone(&answer));
+                        // Of several copies the first that arrives is proof.
+                        let confirmed = self.rules.delivered == Delivered::WhenConfirmed;
+                        if confirmed && !entry.awaited {
+                            entry.awaited = true;
+                            self.unconfirmed.push_back((self.written, id));
+                        }
                         answer
                     }
                     Stage::Delivered(Some(answer)) if entry.replay => Arc::clone(answer),
                     _ => continue,
                 };
                 entry.replay = false;
+                self.written += 1;
                 let job_id = Some(job_id);
                 let outcome = &answer.outcome;
                 let room = write(ToGateway::Answer { request_id, kind, job_id, outcome });
-                match self.rules.delivered {
-                    Delivered::WhenWritten => self.deliver(now, id, actions),
-                    Delivered::WhenConfirmed => {
-                        self.unconfirmed.push_back(id);
-                        self.written += 1;
-                    }
+                if self.rules.delivered == Delivered::WhenWritten {
+                    self.deliver(now, id, actions);
                 }
                 room
             };
@@ -437,9 +421,11 @@ impl Ledger {
 
     /// The gateway has read everything up to the answer that was the `written`th on this connection.
     pub(crate) fn confirm_through(&mut self, now: Duration, written: u64, actions: &mut Actions) {
-        while self.confirmed < written {
-            let Some(id) = self.unconfirmed.pop_front() else { return };
-            self.confirmed += 1;
+        while let Some(&(before, id)) = self.unconfirmed.front() {
+            if before >= written {
+                return;
+            }
+            self.unconfirmed.pop_front();
             self.deliver(now, id, actions);
         }
     }
@@ -590,6 +576,10 @@ impl Ledger {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (Stage::Written(answer) | Stage::Undelivered(answer)) = &entry.stage else { return };
         let answer = Arc::clone(answer);
+        // The gateway has the last word on this work, so it wants no news of it any more.
+        self.tally.update_bytes -= std::mem::take(&mut entry.update_bytes);
+        entry.updates = VecDeque::new();
+        entry.awaited = false;
         self.tally.owed -= 1;
         actions.push_back(Action::Settled(id));
         match self.rules.repeated_id {
@@ -603,6 +593,10 @@ impl Ledger {
                 entry.stage = Stage::Delivered(Some(answer));
                 self.remove(id);
             }
+        }
+        if self.unconfirmed.len() > swept_beyond(self.tally.owed) {
+            let entries = &self.entries;
+            self.unconfirmed.retain(|(_, id)| entries.get(id).is_some_and(|entry| entry.awaited));
         }
     }
 
@@ -645,6 +639,10 @@ impl Ledger {
             self.tally.owed -= 1;
         }
         self.release(&entry.stage);
+        if entry.queued && self.outgoing.len() > swept_beyond(self.entries.len()) {
+            let entries = &self.entries;
+            self.outgoing.retain(|id| entries.contains_key(id));
+        }
     }
 
     /// Gives back what a stage holds of the counted resources.

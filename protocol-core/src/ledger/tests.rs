@@ -26,36 +26,36 @@ pub(super) const ABORTING: Rules = Rules {
 };
 
 /// A ledger and what came out of it, as short words.
-struct Desk {
-    ledger: Ledger,
-    now: Duration,
-    actions: Actions,
+pub(super) struct Desk {
+    pub(super) ledger: Ledger,
+    pub(super) now: Duration,
+    pub(super) actions: Actions,
 }
 
 impl Desk {
-    fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules) -> Self {
         Self::limited(rules, |_| {})
     }
 
-    fn limited(rules: Rules, limit: impl FnOnce(&mut Limits)) -> Self {
+    pub(super) fn limited(rules: Rules, limit: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits::default();
         limit(&mut limits);
         let ledger = Ledger::new(rules, limits, Random::from_seed([1; 32]));
         Self { ledger, now: Duration::ZERO, actions: Actions::new() }
     }
 
-    fn ask(&mut self, id: &str) -> String {
+    pub(super) fn ask(&mut self, id: &str) -> String {
         self.ask_with(id, "{}")
     }
 
-    fn ask_with(&mut self, id: &str, args: &str) -> String {
+    pub(super) fn ask_with(&mut self, id: &str, args: &str) -> String {
         let task = Task::Command { name: "echo".to_owned(), args: raw(args) };
         self.ledger.request(self.now, id.to_owned(), "1".to_owned(), task, None, &mut self.actions);
         self.acted()
     }
 
     /// Asks and admits.
-    fn run(&mut self, id: &str) -> WorkId {
+    pub(super) fn run(&mut self, id: &str) -> WorkId {
         self.ask(id);
         let id = self.ledger.by_request[id];
         self.ledger.admitted(id, &mut self.actions).unwrap();
@@ -63,27 +63,27 @@ impl Desk {
         id
     }
 
-    fn answer(&mut self, id: WorkId, result: &str) -> String {
+    pub(super) fn answer(&mut self, id: WorkId, result: &str) -> String {
         let outcome = Outcome::Completed(raw(result));
         self.ledger.answer(id, outcome, &mut self.actions).unwrap();
         self.ledger.recorded(id).unwrap();
         self.acted()
     }
 
-    fn update(&mut self, id: WorkId, data: &str, key: Option<&str>) -> String {
+    pub(super) fn update(&mut self, id: WorkId, data: &str, key: Option<&str>) -> String {
         let update =
             Update { kind: "note".to_owned(), data: raw(data), key: key.map(str::to_owned) };
         self.ledger.progress(id, update, &mut self.actions).unwrap();
         self.acted()
     }
 
-    fn acted(&mut self) -> String {
+    pub(super) fn acted(&mut self) -> String {
         let words: Vec<String> = self.actions.drain(..).map(|action| shown(&action)).collect();
         words.join(", ")
     }
 
     /// What is written now, given room for `room` messages.
-    fn written(&mut self, room: usize) -> String {
+    pub(super) fn written(&mut self, room: usize) -> String {
         let mut words = Vec::new();
         if room > 0 {
             self.ledger.transmit(self.now, &mut self.actions, |word| {
@@ -109,13 +109,13 @@ impl Desk {
         words.join(", ")
     }
 
-    fn confirm(&mut self) -> String {
+    pub(super) fn confirm(&mut self) -> String {
         let written = self.ledger.written();
         self.ledger.confirm_through(self.now, written, &mut self.actions);
         self.acted()
     }
 
-    fn disconnect(&mut self) -> String {
+    pub(super) fn disconnect(&mut self) -> String {
         self.ledger.disconnected(&mut self.actions);
         self.acted()
     }

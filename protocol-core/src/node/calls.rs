@@ -60,6 +60,9 @@ impl Node {
             return Err(Misuse::NotSendable);
         }
         let Call { id, method, params, timeout } = call;
+        if params.get().len() + method.len() > limits.result_bytes {
+            return Err(Misuse::TooLarge);
+        }
         let words = ToGateway::Call { call: CallName::Application(id.0), method, params };
         match self.session.write(self.utc, words, &mut link.websocket) {
             Ok(()) => self.calls.insert(id, self.now.saturating_add(timeout)),

@@ -119,7 +119,7 @@ impl Default for Timing {
     }
 }
 
-/// Bounds of a node's queues, tables and buffers.
+/// Bounds of a node's queues, tables and buffers. What they come to in all, [`memory_bound`](Limits::memory_bound) says.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -132,18 +132,23 @@ pub struct Limits {
     pub owed: usize,
     /// Bytes of tasks that wait to run; more is refused. Default 64 MiB: two of the largest messages and change.
     pub waiting_bytes: usize,
-    /// Bytes of one result; a larger one becomes a failed answer that says so. Default 24 MiB, so that it fits a message of 25 MiB.
+    /// Bytes of one result, one update or one custom message, as it is written; a larger result becomes a failed answer that says
+    /// so. Default 24 MiB, so that it fits a message of 25 MiB.
     pub result_bytes: usize,
     /// Bytes of all results kept, undelivered or for replay. Delivered ones give way, oldest first; a result that still does not
-    /// fit becomes a failed answer that says so. Default 64 MiB.
+    /// fit becomes a failed answer that says so. Default 64 MiB: two of the largest results and change.
     pub kept_bytes: usize,
-    /// Answered requests remembered, so that a repeated id is not run again. Default 10,000.
+    /// Answered requests remembered, so that a repeated id is not run again. Default 10,000: an hour of nearly three requests a
+    /// second.
     pub remembered: usize,
-    /// How long they are remembered. Default 1 h.
+    /// How long they are remembered. Default 1 h: longer than a gateway keeps asking.
     pub remembered_for: Duration,
-    /// Updates of one request that wait for a slow or absent connection; past it the oldest is dropped. Default 256.
+    /// Updates of one request that wait for a slow or absent connection; past it the oldest is dropped. Default 256:
+    /// what a reader would want to catch up with.
     pub updates: usize,
-    /// Bytes of all updates that wait; past it the oldest of the same request are dropped. Default 16 MiB.
+    /// Bytes of all updates that wait; past it the oldest of the same request are dropped. A single one may have
+    /// [`result_bytes`](Self::result_bytes) when no other waits. Default 16 MiB: a quarter of what results may have, since updates
+    /// may be lost.
     pub update_bytes: usize,
     /// Calls to the gateway that wait for a reply; more are not taken. Default 1,024, as many as it may have of the gateway's.
     pub calls: usize,

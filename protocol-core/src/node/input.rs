@@ -54,7 +54,8 @@ pub enum Input<'a> {
     Recorded(WorkId),
     /// Stop one piece of work: it is answered as failed, or not at all, as the dialect has it.
     Cancel(WorkId, &'a str),
-    /// Send a message of the application's own: a JSON object whose `type` the dialect does not use.
+    /// Send a message of the application's own: a JSON object whose `type` the dialect does not use, of at most
+    /// [`Limits::result_bytes`](super::Limits::result_bytes).
     Custom(&'a str),
     /// Ask the gateway something. [`Action::Reply`] follows, once.
     Call(Call<'a>),
@@ -139,9 +140,9 @@ pub enum Event {
     DeviceTokenLost(String),
     /// The gateway reports an error. It is never answered.
     GatewayError {
-        /// The gateway's text.
+        /// The gateway's text, cut to 64 KiB.
         error: String,
-        /// The gateway's details, JSON.
+        /// The gateway's details, JSON; left out when larger than 64 KiB.
         details: Option<String>,
     },
     /// A message of a type the dialect does not know, as it came: one JSON object.
@@ -283,6 +284,10 @@ pub enum Misuse {
     /// A call under this id still waits for its reply.
     #[error("a call with this id still waits for its reply; choose another id")]
     RepeatedCall,
+    /// A custom message or a call must not be larger than [`Limits::result_bytes`](super::Limits::result_bytes). Trying again would
+    /// not help.
+    #[error("the message is larger than this node sends")]
+    TooLarge,
     /// The message cannot be sent now: the node is not ready, or too much waits for the socket. Try again later.
     #[error("the message cannot be sent now; try again when the node is ready")]
     NotSendable,

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::life::{Life, Stopping};
 use super::{Action, Deadline, Event, Link, Misuse, Node};
 use crate::dialect::{CallName, FaultReply, FromGateway, Message, ToGateway};
+use crate::text::fitting;
 use crate::websocket::{self, Closed, Refusal};
 use crate::work::Failure;
 
@@ -82,10 +83,13 @@ impl Node {
             FromGateway::Settled { request_id } => {
                 return self.ledger.settled(self.now, &request_id, &mut self.actions);
             }
-            FromGateway::Error { error, details } => Event::GatewayError {
-                error: self.hiding_credentials(error),
-                details: details.map(|details| self.hiding_credentials(details)),
-            },
+            FromGateway::Error { error, details } => {
+                let details = details.filter(|details| details.len() <= MOST_ERROR_BYTES);
+                Event::GatewayError {
+                    error: self.hiding_credentials(fitting(&error, MOST_ERROR_BYTES).to_owned()),
+                    details: details.map(|details| self.hiding_credentials(details)),
+                }
+            }
             FromGateway::Custom { kind, text } => Event::Custom { kind, text },
             FromGateway::Fault { problem, reply } => {
                 match reply {
@@ -156,6 +160,9 @@ impl Node {
         if !self.session.takes_custom(text) {
             return Err(Misuse::NotACustomMessage);
         }
+        if text.len() > self.config.limits.result_bytes {
+            return Err(Misuse::TooLarge);
+        }
         let waiting = link.websocket.transmit().len();
         if !link.websocket.is_open() || waiting >= self.config.limits.transmit_bytes {
             return Err(Misuse::NotSendable);
@@ -164,6 +171,9 @@ impl Node {
         Ok(())
     }
 }
+
+/// Bytes of an error's text or details that the application hears of: an error is a sentence for people, not a download.
+const MOST_ERROR_BYTES: usize = 64 << 10;
 
 /// The `type` of a message, if it is a JSON object that has one.
 pub(crate) fn custom_kind(text: &str) -> Option<String> {

@@ -6,6 +6,7 @@ mod config;
 mod input;
 mod life;
 mod liveness;
+mod memory;
 mod messages;
 mod publications;
 #[cfg(test)]

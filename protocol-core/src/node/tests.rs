@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::{Action, Config, Endpoint, Input, Node, Phase, Timing};
+use super::{Action, Config, Endpoint, Event, Input, Misuse, Node, Phase, Timing};
 use crate::dialect::nodetool;
 use crate::secret::Credentials;
 use crate::time::{Now, Timestamp};
-use crate::websocket::{self, Connection, Event};
+use crate::websocket::{self, Connection};
 use crate::work::Outcome;
 
 /// A node and the end of a connection that reads at once, later, or reads without ever sending a pong.
@@ -87,8 +87,8 @@ impl Pair {
             let mut asked = false;
             while let Some(event) = self.gateway.poll() {
                 match event {
-                    Event::Request(_) => asked = true,
-                    Event::Text(text) if text.contains("command_response") => {
+                    websocket::Event::Request(_) => asked = true,
+                    websocket::Event::Text(text) if text.contains("command_response") => {
                         self.answers += 1;
                         self.failures += usize::from(text.contains("\"status\":\"error\""));
                     }
@@ -209,4 +209,66 @@ fn many_answers_are_confirmed_before_they_fill_the_node() {
         }
         assert_eq!((pair.answers, pair.failures), (100, 0));
     }
+}
+
+#[test]
+fn a_custom_message_is_no_larger_than_a_result() {
+    let mut pair = Pair::configured(|config| config.limits.result_bytes = 100);
+    let clock = pair.clock();
+    let mut send = |length: usize| {
+        let text = format!(r#"{{"type":"x","a":"{}"}}"#, "x".repeat(length - 19));
+        pair.node.handle(clock, Input::Custom(&text))
+    };
+    assert_eq!(send(100), Ok(()));
+    assert_eq!(send(101), Err(Misuse::TooLarge));
+}
+
+#[test]
+fn updates_and_answers_wait_in_the_node_once_enough_waits_for_the_socket() {
+    // What is written once at least so much waits is the bound's message and nothing after it.
+    let queued = |transmit_bytes: usize| {
+        let mut pair = Pair::configured(|config| config.limits.transmit_bytes = transmit_bytes);
+        let clock = pair.clock();
+        let mut gateway =
+            Connection::upgraded(websocket::Role::Server, websocket::Limits::default(), [0; 32]);
+        while gateway.poll().is_some() {}
+        for number in 0..10 {
+            gateway.send_text(&COMMAND.replace("c1", &format!("c{number}"))).unwrap();
+        }
+        pair.node.handle(clock, Input::Received(gateway.transmit())).unwrap();
+        while let Some(action) = pair.node.poll_action() {
+            if let Action::Admit(work) = action {
+                pair.node.handle(clock, Input::Admitted(work.id)).unwrap();
+            }
+        }
+        pair.node.transmit().len()
+    };
+    let one = queued(1);
+    assert!(one > 100);
+    assert_eq!(queued(one), one, "at the bound nothing more is written");
+    assert_eq!(queued(one + 1), 2 * one, "one below it there is room for one more message");
+}
+
+#[test]
+fn the_text_of_a_gateways_error_is_cut_and_details_out_of_all_proportion_are_left_out() {
+    let told = |error: usize, details: usize| {
+        let mut pair = Pair::ready(Duration::from_secs(30));
+        let clock = pair.clock();
+        let (error, details) = ("e".repeat(error), "d".repeat(details - 2));
+        pair.gateway
+            .send_text(&format!(r#"{{"type":"error","error":"{error}","details":"{details}"}}"#))
+            .unwrap();
+        let bytes = pair.gateway.transmit().to_vec();
+        pair.node.handle(clock, Input::Received(&bytes)).unwrap();
+        std::iter::from_fn(|| pair.node.poll_action())
+            .find_map(|action| match action {
+                Action::Notify(Event::GatewayError { error, details }) => {
+                    Some((error.len(), details.map(|details| details.len())))
+                }
+                _ => None,
+            })
+            .unwrap()
+    };
+    assert_eq!(told(65536, 65536), (65536, Some(65536)));
+    assert_eq!(told(65537, 65537), (65536, None));
 }

@@ -3,8 +3,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::text::json_len;
 use crate::websocket::{CloseCode, Closed, UpgradeRequest};
-use crate::work::{Outcome, Task};
+use crate::work::{Outcome, Task, WorkflowSource};
 
 /// Everything that can happen to a peer. One entry takes them all: [`Peer::handle`](super::Peer::handle).
 #[derive(Debug)]
@@ -57,6 +58,26 @@ pub struct Request {
     /// What is to be done.
     pub task: Task,
 }
+
+impl Request {
+    /// Bytes of its message at most.
+    pub(super) fn size(&self) -> usize {
+        let task = match &self.task {
+            Task::Workflow { source: WorkflowSource::Id(id), params } => {
+                json_len(id) + params.get().len()
+            }
+            Task::Workflow { source: WorkflowSource::Graph(graph), params } => {
+                graph.get().len() + params.get().len()
+            }
+            Task::Command { name, args } => json_len(name) + args.get().len(),
+        };
+        let user_id = self.user_id.as_deref().map_or(0, json_len);
+        task + json_len(&self.request_id) + user_id + ENVELOPE
+    }
+}
+
+/// Bytes of a message around what the request says: its type, the time and the names of the fields.
+const ENVELOPE: usize = 256;
 
 /// What the driver or the application must do or may like to know. Taken by [`Peer::poll_action`](super::Peer::poll_action).
 #[derive(Debug, Clone)]
@@ -222,6 +243,10 @@ pub enum Misuse {
     /// Too many bytes wait for this node. Try again when some are sent.
     #[error("too much waits for this node; try again later")]
     Full,
+    /// The message would be larger than [`websocket::Limits::max_message`](crate::websocket::Limits::max_message), which stands for
+    /// what a node reads as well, or names a request whose id is longer than 1 KiB. Trying again would not help.
+    #[error("the message is larger than a node reads")]
+    TooLarge,
     /// A custom message must be a JSON object with a `type` of its own.
     #[error(
         "a custom message must be a JSON object with a string `type` that the dialect does not use"

@@ -1,13 +1,14 @@
 //! A gateway's side of one connection with a node.
 
 mod input;
+mod memory;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::dialect::{GatewaySession, Heard, Message, ToNode, nodetool};
+use crate::dialect::{GatewaySession, Heard, MOST_NAME_BYTES, Message, ToNode, nodetool};
 use crate::faults::FaultReplies;
 use crate::random::Random;
 use crate::time::{Now, Timestamp};
@@ -58,12 +59,13 @@ impl Dialect {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bounds of the WebSocket.
+    /// Bounds of the WebSocket. What is larger than its `max_message` is not sent either, [`Misuse::TooLarge`].
     pub websocket: websocket::Limits,
-    /// Bytes that may wait for the node before requests are refused as [`Misuse::Full`]. Default 64 MiB: two of the largest
-    /// messages and change; a node that reads slower than that should not be given more.
+    /// Bytes that may wait for the node before requests are refused as [`Misuse::Full`], and replies to faulty messages held
+    /// back. Default 64 MiB: two of the largest messages and change; a node that reads slower than that should not be given more.
     pub transmit_bytes: usize,
-    /// Replies to faulty messages that may be sent in a row; one more is earned each second. Default 10.
+    /// Replies to faulty messages that may be sent in a row; one more is earned each second. Default 10, so that two
+    /// peers cannot keep each other busy with errors.
     pub fault_replies: u32,
 }
 
@@ -225,6 +227,15 @@ impl Peer {
         if !self.is_ready() {
             return Err(Misuse::NotReady);
         }
+        let (size, most) = match &words {
+            ToNode::Acknowledge { request_id } => (request_id.len(), MOST_NAME_BYTES),
+            ToNode::Request(request) => (request.size(), self.config.limits.websocket.max_message),
+            ToNode::Custom(text) => (text.len(), self.config.limits.websocket.max_message),
+            ToNode::Error { .. } => (0, 0),
+        };
+        if size > most {
+            return Err(Misuse::TooLarge);
+        }
         if self.websocket.transmit().len() >= self.config.limits.transmit_bytes {
             return Err(Misuse::Full);
         }
@@ -375,7 +386,8 @@ impl Peer {
 
     fn settle(&mut self) {
         if matches!(self.life, Life::Registering | Life::Ready) && self.websocket.is_open() {
-            while let Some((error, request_id)) = self.fault_replies.next() {
+            while self.websocket.transmit().len() < self.config.limits.transmit_bytes {
+                let Some((error, request_id)) = self.fault_replies.next() else { break };
                 let words = ToNode::Error { error: &error, request_id: request_id.as_deref() };
                 self.session.write(self.utc, words, &mut self.websocket);
             }

@@ -233,3 +233,79 @@ fn custom_messages_go_both_ways() {
     assert!(desk.said("thanks"));
     assert_eq!(desk.input(Input::Custom(r#"{"type":"ack"}"#)), Err(Misuse::NotACustomMessage));
 }
+
+/// A registered peer whose node reads nothing.
+fn unread(limit: impl FnOnce(&mut Limits)) -> (Peer, Connection) {
+    let mut config = Config::new(Dialect::Nodetool);
+    limit(&mut config.limits);
+    let mut peer = Peer::upgraded(config, now(Duration::ZERO), [0; 32]);
+    while peer.poll_action().is_some() {}
+    let mut node = Connection::upgraded(Role::Client, WebSocketLimits::default(), [0; 32]);
+    while node.poll().is_some() {}
+    says(&mut peer, &mut node, Duration::ZERO, r#"{"type":"node_registration","node_id":"n"}"#);
+    (peer, node)
+}
+
+fn says(peer: &mut Peer, node: &mut Connection, at: Duration, text: &str) {
+    node.send_text(text).unwrap();
+    let bytes = node.transmit().to_vec();
+    node.sent(bytes.len()).unwrap();
+    peer.handle(now(at), Input::Received(&bytes)).unwrap();
+    while peer.poll_action().is_some() {}
+}
+
+#[test]
+fn a_node_that_sends_faults_and_reads_nothing_fills_no_memory() {
+    let (mut peer, mut node) = unread(|limits| limits.transmit_bytes = 1000);
+    for second in 0..1000 {
+        says(&mut peer, &mut node, second * SECOND, "?");
+    }
+    assert!(peer.transmit().len() < 1000 + 200, "{}", peer.transmit().len());
+    // Nothing is lost of what was to be told within the limit.
+    let waiting = peer.transmit().len();
+    peer.handle(now(1000 * SECOND), Input::Sent(waiting)).unwrap();
+    while peer.poll_action().is_some() {}
+    assert!(!peer.transmit().is_empty());
+}
+
+#[test]
+fn fault_replies_at_the_bound_of_their_number_are_sent_and_one_past_it_is_not() {
+    for (faults, told) in [(2, 2), (3, 2)] {
+        let (mut peer, mut node) = unread(|limits| limits.fault_replies = 2);
+        for _ in 0..faults {
+            says(&mut peer, &mut node, Duration::ZERO, "?");
+        }
+        let sent = String::from_utf8_lossy(peer.transmit()).matches("not JSON").count();
+        assert_eq!(sent, told);
+    }
+}
+
+#[test]
+fn a_request_that_no_node_could_read_is_not_sent() {
+    let (mut peer, _) = unread(|limits| limits.websocket.max_message = 1000);
+    let mut send = |length: usize| {
+        let args = format!(r#"{{"a":"{}"}}"#, "x".repeat(length - r#"{"a":""}"#.len()));
+        let args = RawValue::from_string(args).unwrap();
+        let task = Task::Command { name: "\n".to_owned(), args };
+        let request = Request { request_id: "r".to_owned(), user_id: None, task };
+        peer.handle(now(Duration::ZERO), Input::Request(&request))
+    };
+    // Beside its arguments: two bytes of its name, one of its id, and 256 around them.
+    assert_eq!(send(1000 - 259), Ok(()));
+    assert_eq!(send(1000 - 258), Err(Misuse::TooLarge));
+    assert!(peer.transmit().len() <= 1000);
+    let custom = |length: usize| format!(r#"{{"type":"x","a":"{}"}}"#, "x".repeat(length - 19));
+    assert_eq!(custom(1000).len(), 1000);
+    let mut send = |text: &str| peer.handle(now(Duration::ZERO), Input::Custom(text));
+    assert_eq!(send(&custom(1000)), Ok(()));
+    assert_eq!(send(&custom(1001)), Err(Misuse::TooLarge));
+}
+
+#[test]
+fn an_acknowledgement_names_no_endless_request() {
+    let (mut peer, _) = unread(|_| {});
+    let mut acknowledge =
+        |length| peer.handle(now(Duration::ZERO), Input::Acknowledge(&"r".repeat(length)));
+    assert_eq!(acknowledge(1024), Ok(()));
+    assert_eq!(acknowledge(1025), Err(Misuse::TooLarge));
+}

@@ -302,8 +302,9 @@ pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
         Misuse::UnknownWork => 2,
         Misuse::NotACustomMessage => 3,
         Misuse::NotSendable => 4,
-        Misuse::NoCalls => 5,
-        Misuse::RepeatedCall => 6,
+        Misuse::TooLarge => 5,
+        Misuse::NoCalls => 6,
+        Misuse::RepeatedCall => 7,
     });
 }
 
@@ -336,8 +337,9 @@ impl<'a> Record<'a> {
                 2 => Misuse::UnknownWork,
                 3 => Misuse::NotACustomMessage,
                 4 => Misuse::NotSendable,
-                5 => Misuse::NoCalls,
-                6 => Misuse::RepeatedCall,
+                5 => Misuse::TooLarge,
+                6 => Misuse::NoCalls,
+                7 => Misuse::RepeatedCall,
                 _ => return Err(Malformed::Value),
             }),
             CHECK => Self::Check(cursor.digest()?),

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::Role;
-use super::buffer::{Buffer, shrink};
+use super::buffer::{Buffer, append, shrink};
 use super::fault::Fault;
 use super::frame::{Header, Kind};
 use super::masking;
@@ -95,7 +95,8 @@ impl Assembler {
                 return Ok(None);
             }
             let place = received.take(frame.length);
-            if let Some(delivery) = self.finish_frame(frame.header, place, received) {
+            let delivery = self.finish_frame(frame.header, place, received, max_message);
+            if let Some(delivery) = delivery {
                 return Ok(Some(delivery));
             }
         }
@@ -151,6 +152,7 @@ impl Assembler {
         header: Header,
         place: Range<usize>,
         received: &Buffer,
+        max_message: usize,
     ) -> Option<Delivery> {
         let fragment = match header.kind {
             Kind::Close => {
@@ -173,7 +175,7 @@ impl Assembler {
         if self.fragmented.is_none() && header.is_final {
             return Some(Delivery { kind, place: Place::Received(place) });
         }
-        self.assembled.extend_from_slice(received.taken(place));
+        append(&mut self.assembled, received.taken(place), max_message);
         self.fragmented = (!header.is_final).then_some(fragment);
         header.is_final.then_some(Delivery { kind, place: Place::Assembled })
     }

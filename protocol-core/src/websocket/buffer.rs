@@ -40,6 +40,11 @@ impl Buffer {
         &mut self.bytes
     }
 
+    /// Appends `bytes`. Where no more than `most` bytes are to be expected, memory is asked for with that in mind.
+    pub(super) fn append(&mut self, bytes: &[u8], most: usize) {
+        append(self.grow(), bytes, most);
+    }
+
     /// Gives back the room of what was taken, and with it the memory that a big message needed.
     pub(super) fn tidy(&mut self) {
         // Moving what waits only when it is not more than what was taken keeps the cost per byte constant.
@@ -59,6 +64,17 @@ impl Buffer {
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
+}
+
+/// Appends `bytes`, and asks for as much memory again where that is needed, but not for more than `most` as long as that is enough.
+pub(super) fn append(to: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    let needed = to.len() + bytes.len();
+    if needed > to.capacity() {
+        let doubled = to.capacity().saturating_mul(2);
+        let room = if needed > most { doubled } else { doubled.min(most) };
+        to.reserve_exact(room.max(needed) - to.len());
+    }
+    to.extend_from_slice(bytes);
 }
 
 /// Gives memory back that the present content does not explain.

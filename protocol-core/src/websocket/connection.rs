@@ -101,7 +101,7 @@ impl Connection {
             }
             _ => {}
         }
-        self.received.grow().extend_from_slice(bytes);
+        self.received.append(bytes, self.limits.most_received());
     }
 
     /// Notes that the peer will send nothing more. Call [`poll`](Self::poll) until `None` after it.

@@ -10,6 +10,9 @@ use super::masking;
 /// The longest payload of a control frame (RFC 6455 section 5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 
+/// The longest header of a frame: two bytes, eight of length, four of mask.
+pub(crate) const MAX_HEADER: usize = 14;
+
 /// What a frame is, as its opcode says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -43,7 +46,7 @@ impl Header {
             // The only thing the parser itself objects to.
             Err(_) => return Err(Fault::ReservedOpcode(bytes[0] & 0x0f)),
         };
-        let size = usize::try_from(cursor.position()).expect("a header has at most 14 bytes");
+        let size = usize::try_from(cursor.position()).expect("a header is short");
         let (kind, is_control) = match header.opcode {
             OpCode::Data(Data::Continue) => (Kind::Continuation, false),
             OpCode::Data(Data::Text) => (Kind::Text, false),

@@ -1,3 +1,6 @@
+use super::frame::{MAX_CONTROL, MAX_HEADER};
+use crate::http::MAX_HEADERS;
+
 /// How much a peer may make a [`Connection`](super::Connection) hold.
 ///
 /// Every limit is checked before memory is spent on the peer's word: a frame is judged by its header, and buffers grow
@@ -31,6 +34,33 @@ pub struct Limits {
     /// 6455 section 5.5.3 allows.
     pub max_pending_pongs: usize,
 }
+
+impl Limits {
+    /// Bytes in the receive buffer at most: a message that lacks its end with its header, or a head, and beside it what was taken
+    /// and what arrives, of [`READ`] bytes each.
+    pub(crate) fn most_received(&self) -> usize {
+        self.max_message.max(self.max_head).saturating_add(2 * READ + 2 * MAX_HEADER)
+    }
+
+    /// Bytes of what a connection has received, as memory at most: the receive buffer, the fragments assembled, and the head and
+    /// body of an answer to the opening handshake, which are copied a few times on their way.
+    pub(crate) fn receive_bound(&self) -> usize {
+        let body = self.max_refusal_body.saturating_mul(3);
+        let head = self.max_head.saturating_add(body).saturating_add(MAX_HEADERS * HEADER);
+        self.most_received().saturating_add(self.max_message).saturating_add(head.saturating_mul(4))
+    }
+
+    /// Bytes of control frames that wait at most: pongs, a ping, a close.
+    pub(crate) fn most_control(&self) -> usize {
+        self.max_pending_pongs.saturating_add(3).saturating_mul(MAX_CONTROL + 6)
+    }
+}
+
+/// Bytes that are received at once, in the reckoning of what a connection may hold.
+const READ: usize = 64 * 1024;
+
+/// What a header of HTTP takes beside its bytes: a name and a value on the heap.
+const HEADER: usize = size_of::<(String, Vec<u8>)>();
 
 impl Default for Limits {
     fn default() -> Self {

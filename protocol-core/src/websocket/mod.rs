@@ -75,6 +75,7 @@ mod tests;
 pub use closing::{CloseCode, Closed, Side};
 pub use connection::Connection;
 pub use fault::{Fault, Misuse};
+pub(crate) use frame::MAX_HEADER;
 pub use handshake::{
     ClientRequest, HandshakeFault, InvalidRequest, Refusal, RetryAfter, UpgradeRequest,
     accept_value,

@@ -5,6 +5,7 @@ use super::closing::CloseCode;
 use super::fault::Misuse;
 use super::frame::{self, Kind, MAX_CONTROL};
 use crate::random::Random;
+use crate::text::fitting;
 
 /// The bytes that wait for the transport, and the pongs among them.
 pub(super) struct Outbox {
@@ -149,13 +150,4 @@ impl ControlPayload {
     fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
-}
-
-/// The longest start of `text` that fits in `max` bytes without cutting a character.
-fn fitting(text: &str, max: usize) -> &str {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -77,7 +77,7 @@ impl Simulation {
         self
     }
 
-    /// Plans a command for a node at a virtual time. `args` is a JSON object.
+    /// Plans a command for a node at a virtual time. `args` is a JSON object. See [`request`](Self::request).
     ///
     /// # Panics
     ///
@@ -88,7 +88,11 @@ impl Simulation {
         self.request(at, node, Task::Command { name: name.to_owned(), args })
     }
 
-    /// Plans any request for a node at a virtual time.
+    /// Plans any request for a node at a virtual time, while faults last or after.
+    ///
+    /// The run goes on until every planned request is made and answered. It is judged when ten virtual minutes and the time of
+    /// the work itself have passed since the last one and since the end of faults, so one that is asked late has as much time as
+    /// any other. A handler may take longer, up to a virtual day, as long as it has a [wake](crate::Job::wake_in) planned.
     #[must_use]
     pub fn request(mut self, at: Duration, node: usize, task: Task) -> Self {
         let node = node.min(self.plan.nodes - 1);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use clawnode_simulation::{Kind, Mix, Report, Simulation, sequence_diagram, transcript};
+use clawnode_protocol::{Outcome, Work};
+use clawnode_simulation::{
+    Handlers, Job, Kind, Mix, Report, Rule, Simulation, sequence_diagram, transcript,
+};
 
 /// Runs these seeds on two threads.
 fn explore(mix: Mix, seeds: u64, minutes: u64) {
@@ -83,4 +86,61 @@ fn a_picture_stands_alone_and_shows_every_record() {
     assert_eq!(page.matches("%DATA%").count(), 0);
     assert!(report.records.iter().any(|record| matches!(record.kind, Kind::Message { .. })));
     assert!(page.lines().count() > report.records.len());
+}
+
+/// Handlers that think for a while and then answer.
+struct Slow(Duration);
+
+impl Handlers for Slow {
+    fn start(&mut self, _: &Work, job: &mut Job<'_>) {
+        job.wake_in(self.0);
+    }
+
+    fn wake(&mut self, _: &Work, job: &mut Job<'_>) {
+        job.answer(Outcome::failed("thought about it"));
+    }
+}
+
+/// A calm minute of faults, with handlers that take so long, and requests at these times.
+fn asked(at: &[u64], takes: Duration) -> Report {
+    let mut simulation = Simulation::new(Mix::Calm, 4)
+        .nodes(2)
+        .faults_for(Duration::from_secs(60))
+        .handlers(move |_| Box::new(Slow(takes)));
+    for (number, at) in at.iter().enumerate() {
+        simulation = simulation.command(Duration::from_secs(*at), number % 2, "work", "{}");
+    }
+    simulation.run()
+}
+
+#[test]
+fn a_request_asked_after_the_faults_is_made_and_has_all_its_time() {
+    // The first comes while the world looks settled; the last long after all others are answered.
+    let report = asked(&[90, 170, 200, 7200], Duration::from_secs(120));
+    assert_eq!(report.violations, []);
+    assert_eq!(report.answers.len(), 4);
+    assert!(report.answers.iter().all(|answered| answered.outcome.is_some()), "{report:#?}");
+}
+
+#[test]
+fn handlers_may_take_longer_than_the_node_may() {
+    let report = asked(&[10, 70], Duration::from_secs(3 * 3600));
+    assert_eq!(report.violations, []);
+    assert!(report.answers.iter().all(|answered| answered.outcome.is_some()), "{report:#?}");
+}
+
+#[test]
+fn a_handler_that_never_answers_is_found() {
+    struct Silent;
+    impl Handlers for Silent {
+        fn start(&mut self, _: &Work, _: &mut Job<'_>) {}
+    }
+    let simulation = Simulation::new(Mix::Calm, 1).handlers(|_| Box::new(Silent)).command(
+        Duration::from_secs(1200),
+        0,
+        "work",
+        "{}",
+    );
+    let report = simulation.run();
+    assert_eq!(report.violations[0].rule, Rule::EverythingAnswered);
 }

@@ -104,6 +104,10 @@ impl GatewaySession for Gateway {
     }
 }
 
+/// Bytes of JSON in which a node says what it can do: room for thousands of commands. A list of empty names takes eight times its
+/// JSON in memory, so a whole message of them would be too much.
+pub(crate) const MOST_CAPABILITIES_BYTES: usize = 256 << 10;
+
 fn registration(envelope: &Envelope<'_>) -> Result<FromNode, Invalid> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -116,6 +120,9 @@ fn registration(envelope: &Envelope<'_>) -> Result<FromNode, Invalid> {
         .capabilities
         .object("capabilities")?
     {
+        Some(raw) if raw.get().len() > MOST_CAPABILITIES_BYTES => {
+            return Err(Invalid::large("capabilities", "at most 256 KiB"));
+        }
         Some(raw) => serde_json::from_str(raw.get()).map_err(|_| {
             Invalid::new("capabilities", "{workflow_execution: boolean, commands: [string]}", raw)
         })?,

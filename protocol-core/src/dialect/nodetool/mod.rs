@@ -12,7 +12,7 @@ mod wire;
 
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{Gateway, MOST_CAPABILITIES_BYTES};
 pub(crate) use node::Node;
 
 /// What this dialect promises: requests are acknowledged, a repeated id repeats the answer, work survives a disconnect, and

@@ -2,9 +2,9 @@ use serde_json::value::RawValue;
 
 use super::wire::{self, AckMessage, Envelope};
 use super::{Config, DEFAULT_USER_ID, TokenIn};
-use crate::dialect::json::{self, Field, Invalid, MOST_NAME_BYTES};
+use crate::dialect::json::{self, Field, Invalid};
 use crate::dialect::{
-    FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway, Unsayable,
+    FaultReply, FromGateway, MOST_NAME_BYTES, Message, NodeSession, TaskKind, ToGateway, Unsayable,
 };
 use crate::node::{Endpoint, custom_kind};
 use crate::secret::{Credentials, Secret};
@@ -241,6 +241,9 @@ impl Node {
             }
             Some(user) if config.allowed_users.iter().any(|allowed| *allowed == user) => {
                 Ok(user.into_owned())
+            }
+            Some(user) if user.len() > MOST_NAME_BYTES => {
+                Err(format!("`user_id` must have at most {MOST_NAME_BYTES} bytes"))
             }
             Some(user) => {
                 Err(format!("this node does not work for user `{user}`; its operator may allow it"))

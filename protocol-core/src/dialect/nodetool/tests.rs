@@ -334,3 +334,33 @@ fn times_pass_through_every_message() {
     });
     assert!(text.contains(r#""timestamp":"2100-01-01T00:00:00.000000Z""#), "{text}");
 }
+
+#[test]
+fn a_user_id_is_quoted_only_when_it_is_short() {
+    let asked = |length: usize| {
+        let user = "u".repeat(length);
+        let text = format!(
+            r#"{{"type":"command_request","request_id":"r","command":"x","user_id":"{user}"}}"#
+        );
+        match heard_by_node(&text) {
+            FromGateway::Fault { problem, .. } => problem,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(asked(1024).contains("does not work for user `uuu"));
+    assert_eq!(asked(1025), "`user_id` must have at most 1024 bytes");
+}
+
+#[test]
+fn what_a_node_can_do_must_be_said_in_256_kib() {
+    let registered = |length: usize| {
+        let json =
+            format!(r#"{{"commands":["{}"]}}"#, "x".repeat(length - r#"{"commands":[""]}"#.len()));
+        let text = format!(r#"{{"type":"node_registration","node_id":"n","capabilities":{json}}}"#);
+        Gateway.read(Message::Text(&text))
+    };
+    assert!(matches!(registered(256 << 10), Heard::Message(FromNode::Registered(_))));
+    assert!(
+        matches!(registered((256 << 10) + 1), Heard::Fault { problem, .. } if problem == "`capabilities` must be at most 256 KiB, not more")
+    );
+}

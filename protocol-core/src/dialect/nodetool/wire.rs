@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::dialect::Message;
-use crate::dialect::json::{Field, MOST_NAME_BYTES};
+use crate::dialect::json::Field;
+use crate::dialect::{MOST_NAME_BYTES, Message};
 use crate::time::Timestamp;
 use crate::websocket::Connection;
 use crate::work::JobId;

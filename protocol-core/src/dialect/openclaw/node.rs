@@ -8,11 +8,11 @@ use super::wire::{self, ErrorShape, Frame, HelloAuth, Payload, Policy, ReplyTo, 
 use super::{Config, DeviceToken, MOST_CONNECT_BYTES, OLDER_PROTOCOL, PROTOCOL, Refusal};
 use super::{RefusalCode, Role};
 use crate::call::CallError;
-use crate::dialect::json::{self, Field, MOST_NAME_BYTES};
+use crate::dialect::json::{self, Field};
 use crate::dialect::nodetool::DEFAULT_USER_ID;
 use crate::dialect::{
-    AfterDenial, FaultReply, FromGateway, Message, NodeSession, TaskKind, ToGateway, Unsayable,
-    Welcome,
+    AfterDenial, FaultReply, FromGateway, MOST_NAME_BYTES, Message, NodeSession, TaskKind,
+    ToGateway, Unsayable, Welcome,
 };
 use crate::node::Endpoint;
 use crate::secret::{Credentials, Secret};

@@ -10,6 +10,9 @@ use crate::ticket::TicketKind;
 
 impl World {
     /// Plays on without faults until everything has settled, and judges what has not.
+    ///
+    /// Every request has its whole allowance: the clock of the last judgement starts when faults are over, when the last planned
+    /// request is made, or when a handler last did something it had planned, whichever is latest.
     pub(crate) fn settle(&mut self) {
         self.play(self.faults.span);
         let ready_by = self.now + self.longest_way_back();
@@ -18,10 +21,16 @@ impl World {
         }
         self.expect_ready();
         let interval = self.faults.timing.heartbeat_interval;
-        let answered_by = self.now + Duration::from_secs(600) + self.longest_work();
+        let last_asked = self.plan.iter().map(|planned| planned.at).max().unwrap_or_default();
+        self.play(last_asked.max(self.now));
+        let at_most = self.now + LONGEST_HANDLER;
+        let mut answered_by = self.now + self.longest_answer();
         while self.violations.is_empty() && self.now < answered_by && !self.all_answered() {
             self.ask_again_what_was_dropped();
             self.play(self.now + Duration::from_secs(1));
+            if self.wakes > 0 && self.now < at_most {
+                answered_by = self.now + self.longest_answer();
+            }
         }
         self.play(self.now + interval * 4 + Duration::from_secs(5));
         self.expect_answered();
@@ -49,12 +58,15 @@ impl World {
             + Duration::from_secs(60)
     }
 
-    fn longest_work(&self) -> Duration {
+    /// How long an answer may take once its request is made: ten minutes, and the time of the work before it.
+    fn longest_answer(&self) -> Duration {
         let behaviour = &self.faults.behaviour;
         let owed: usize = self.hosts.iter().map(|host| host.node.tally().owed).max().unwrap_or(0);
         let open = self.gateway.seats.iter().map(|seat| seat.open.len()).max().unwrap_or(0);
         let one = behaviour.step * 2 * (behaviour.updates as u32 + 2);
-        one * ((owed + open) as u32 + 2) + self.faults.timing.heartbeat_interval * 4
+        Duration::from_secs(600)
+            + one * ((owed + open) as u32 + 2)
+            + self.faults.timing.heartbeat_interval * 4
     }
 
     /// A node whose gateway does not read may drop refusals, and says so. A gateway learns it by its own patience only.
@@ -156,3 +168,6 @@ impl World {
         }
     }
 }
+
+/// Handlers that ask to be woken for longer than this, once the last request is made, are thought to do so for ever.
+const LONGEST_HANDLER: Duration = Duration::from_secs(86_400);

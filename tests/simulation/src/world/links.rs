@@ -200,7 +200,9 @@ impl World {
         self.accepted_input(Some(index), "the node's bytes", refused);
         self.turn_peer(id);
         self.plan_arrival(id, Direction::ToNode);
-        if self.hosts[index].link == Some(id) {
+        // There is room again for what the node could not write.
+        let host = &self.hosts[index];
+        if host.link == Some(id) && !host.node.transmit().is_empty() {
             self.turn(index);
         }
         self.release(id);

@@ -93,6 +93,8 @@ pub(crate) struct World {
     gateway: Gateway,
     faulty: bool,
     stopping: bool,
+    /// How many wakes of handlers are planned.
+    wakes: u64,
     effects: Vec<Effect>,
     records: Option<Vec<Record>>,
     scratch: String,
@@ -141,6 +143,7 @@ impl World {
             },
             faulty: plan.mix != Mix::Calm || faults.trouble.is_some(),
             stopping: false,
+            wakes: 0,
             effects: Vec::new(),
             records: plan.record.then(Vec::new),
             scratch: String::new(),

@@ -357,6 +357,7 @@ impl World {
     }
 
     pub(super) fn wake(&mut self, index: usize, work: WorkId) {
+        self.wakes -= 1;
         if let Some(work) = self.hosts[index].jobs.get(&work).cloned() {
             self.run(index, &work, false);
             self.turn(index);
@@ -383,6 +384,7 @@ impl World {
         }
         let input = match effect {
             Effect::WakeIn(time) => {
+                self.wakes += 1;
                 return self.schedule.plan(self.now + time, Event::Wake(index, work.id));
             }
             Effect::Update(update) => {
