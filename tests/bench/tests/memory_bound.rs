@@ -564,6 +564,8 @@ fn small() -> Limits {
     limits.updates = 16;
     limits.update_bytes = 32 << 10;
     limits.transmit_bytes = 8 << 10;
+    // There are none in this dialect.
+    limits.calls = 8;
     limits
 }
 
