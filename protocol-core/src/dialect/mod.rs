@@ -3,6 +3,7 @@
 //! A dialect turns WebSocket messages into one small vocabulary and back; nothing outside this module knows a message's name.
 //! It also states the [`Rules`] of delivery, which the dialects disagree about.
 
+pub mod either;
 mod json;
 pub mod nodetool;
 pub mod openclaw;
@@ -17,7 +18,7 @@ use crate::node::{Endpoint, Timing};
 use crate::peer::{FromNode, Request};
 use crate::secret::{Credentials, Secret};
 use crate::time::Timestamp;
-use crate::websocket::{ClientRequest, CloseCode, Connection, InvalidRequest};
+use crate::websocket::{ClientRequest, CloseCode, Closed, Connection, InvalidRequest};
 use crate::work::{JobId, Outcome, Task, Update};
 
 /// The language a node speaks, with what it needs to know to speak it.
@@ -28,6 +29,24 @@ pub enum Dialect {
     Nodetool(nodetool::Config),
     /// The protocol of the OpenClaw Gateway, versions 4 and 3.
     Openclaw(Box<openclaw::Config>),
+    /// One of the two: the gateway's first word decides.
+    Either(Box<either::Config>),
+}
+
+/// The name of a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Name {
+    /// That of NodeTool.
+    Nodetool,
+    /// That of OpenClaw.
+    Openclaw,
+}
+
+impl From<either::Config> for Dialect {
+    fn from(config: either::Config) -> Self {
+        Self::Either(Box::new(config))
+    }
 }
 
 impl From<openclaw::Config> for Dialect {
@@ -43,19 +62,19 @@ impl From<nodetool::Config> for Dialect {
 }
 
 impl Dialect {
-    /// What this dialect promises about delivery.
+    /// What this dialect promises about delivery. While it is not known which it is, what nodetool promises.
     pub fn rules(&self) -> Rules {
         match self {
-            Self::Nodetool(_) => nodetool::RULES,
+            Self::Nodetool(_) | Self::Either(_) => nodetool::RULES,
             Self::Openclaw(_) => openclaw::RULES,
         }
     }
 
-    /// The periods and deadlines that this dialect is used to: [`Timing::default`] for nodetool; for openclaw delays of 1 to
+    /// The periods and deadlines that this dialect is used to: [`Timing::default`] for nodetool, and where it may be that; for openclaw delays of 1 to
     /// 30 s between attempts (openclaw page 9).
     pub fn timing(&self) -> Timing {
         match self {
-            Self::Nodetool(_) => Timing::default(),
+            Self::Nodetool(_) | Self::Either(_) => Timing::default(),
             Self::Openclaw(_) => Timing {
                 reconnect_delay: Duration::from_secs(1),
                 max_reconnect_delay: Duration::from_secs(30),
@@ -68,6 +87,7 @@ impl Dialect {
         match self {
             Self::Nodetool(config) => Box::new(nodetool::Node::new(config.clone())),
             Self::Openclaw(config) => Box::new(openclaw::Node::new((**config).clone())),
+            Self::Either(config) => Box::new(either::Node::new((**config).clone())),
         }
     }
 }
@@ -279,6 +299,12 @@ impl From<&Task> for TaskKind {
 
 /// A node's side of the conversation, from one connection to the next.
 pub(crate) trait NodeSession: fmt::Debug + Send {
+    /// Which dialect it is, once that is known.
+    fn name(&self) -> Option<Name>;
+
+    /// What the dialect promises.
+    fn rules(&self) -> Rules;
+
     /// A new connection begins: its HTTP upgrade request, with the credentials where this dialect puts them.
     fn begin(
         &mut self,
@@ -288,6 +314,21 @@ pub(crate) trait NodeSession: fmt::Debug + Send {
 
     /// Whether the node says first who it is. If not, a [`FromGateway::Challenge`] asks for it.
     fn registers_unasked(&self) -> bool;
+
+    /// How long to wait for the gateway to speak first, if that is another time than any registration has.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// That time is over. Whether the node speaks first now.
+    fn patience_ended(&mut self) -> bool {
+        false
+    }
+
+    /// Whether this end of the connection says that the node spoke the wrong dialect, and will speak another.
+    fn misunderstood(&mut self, _closed: &Closed) -> bool {
+        false
+    }
 
     /// Whether the gateway confirms a registration with a [`FromGateway::Welcome`].
     fn awaits_welcome(&self) -> bool;

@@ -89,6 +89,13 @@ impl Ledger {
         }
     }
 
+    /// The gateway's dialect is known now. While there is any work, it was known before.
+    pub(crate) fn follow(&mut self, rules: Rules) {
+        if self.entries.is_empty() {
+            self.rules = rules;
+        }
+    }
+
     // What the gateway says.
 
     /// A request has come in, to be answered within `time` if that is given.

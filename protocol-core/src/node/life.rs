@@ -188,14 +188,18 @@ impl Node {
         self.timers.set(Deadline::Register, self.now.saturating_add(self.config.timing.register));
         self.actions.push_back(Action::Notify(Event::Connected));
         if self.session.registers_unasked() {
-            self.register(None);
-        } else {
-            self.life = Life::Challenged;
+            return self.register(None);
+        }
+        self.life = Life::Challenged;
+        if let Some(patience) = self.session.patience() {
+            let time = patience.min(self.config.timing.register);
+            self.timers.set(Deadline::Register, self.now.saturating_add(time));
         }
     }
 
     fn register(&mut self, signature: Option<&str>) {
         let Some(Link { websocket, .. }) = &mut self.link else { return };
+        self.ledger.follow(self.session.rules());
         let (workflows, commands) = (self.config.workflows, &self.config.commands);
         let words = ToGateway::Register { workflows, commands, instance: self.instance, signature };
         match self.session.write(self.utc, words, websocket) {
@@ -329,6 +333,12 @@ impl Node {
             (_, closed @ Closed::Handshake(_)) => {
                 Ending::Retry { reason: LostReason::Closed(closed), after: Delay::Longest }
             }
+            (Life::Registering { .. } | Life::Ready { .. }, closed)
+                if self.session.misunderstood(&closed) =>
+            {
+                let reason = LostReason::Closed(closed);
+                Ending::Retry { reason, after: Delay::About(SOON) }
+            }
             (_, Closed::OpeningTimedOut) => Ending::retry(LostReason::TimedOut(Deadline::Open)),
             (_, closed) => {
                 let back_in = self.link.as_ref().and_then(|link| link.back_in);
@@ -457,6 +467,9 @@ impl Node {
     }
 
     fn registration_timed_out(&mut self) {
+        if matches!(self.life, Life::Challenged) && self.session.patience_ended() {
+            return self.register(None);
+        }
         let ending = Ending::retry(LostReason::TimedOut(Deadline::Register));
         let told = match (&self.life, &mut self.link) {
             (Life::Challenged, Some(link)) => {

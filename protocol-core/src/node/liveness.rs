@@ -21,7 +21,7 @@ pub(super) struct Ping {
 impl Node {
     /// From now on the gateway is expected to be alive.
     pub(super) fn expect_life(&mut self) {
-        let interval = match self.config.dialect.rules().liveness {
+        let interval = match self.session.rules().liveness {
             Liveness::Heartbeats => self.config.timing.beat(),
             Liveness::Ticks => self.tick(),
         };
@@ -30,7 +30,7 @@ impl Node {
 
     /// The time for a heartbeat, or for the gateway's tick, has come.
     pub(super) fn beat(&mut self) {
-        match self.config.dialect.rules().liveness {
+        match self.session.rules().liveness {
             Liveness::Heartbeats => self.send_heartbeat(),
             Liveness::Ticks => self.look_for_tick(),
         }

@@ -15,7 +15,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::dialect::NodeSession;
+use crate::dialect::{self, NodeSession};
 use crate::faults::FaultReplies;
 use crate::ledger::Ledger;
 use crate::random::Random;
@@ -262,6 +262,12 @@ impl Node {
             Life::Waiting => Phase::Waiting,
             Life::Stopped => Phase::Stopped,
         }
+    }
+
+    /// Which dialect is spoken, once that is known: with [`Dialect::Either`](crate::dialect::Dialect::Either) only the gateway's
+    /// first word tells.
+    pub fn dialect(&self) -> Option<dialect::Name> {
+        self.session.name()
     }
 
     /// How much work there is, and what it occupies.

@@ -4,7 +4,8 @@ use super::wire::{self, AckMessage, Envelope};
 use super::{Config, DEFAULT_USER_ID, TokenIn};
 use crate::dialect::json::{self, Field, Invalid};
 use crate::dialect::{
-    FaultReply, FromGateway, MOST_NAME_BYTES, Message, NodeSession, TaskKind, ToGateway, Unsayable,
+    FaultReply, FromGateway, MOST_NAME_BYTES, Message, Name, NodeSession, Rules, TaskKind,
+    ToGateway, Unsayable,
 };
 use crate::node::{Endpoint, custom_kind};
 use crate::secret::{Credentials, Secret};
@@ -25,6 +26,14 @@ impl Node {
 }
 
 impl NodeSession for Node {
+    fn name(&self) -> Option<Name> {
+        Some(Name::Nodetool)
+    }
+
+    fn rules(&self) -> Rules {
+        super::RULES
+    }
+
     fn begin(
         &mut self,
         endpoint: &Endpoint,

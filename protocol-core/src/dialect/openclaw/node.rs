@@ -11,8 +11,8 @@ use crate::call::CallError;
 use crate::dialect::json::{self, Field};
 use crate::dialect::nodetool::DEFAULT_USER_ID;
 use crate::dialect::{
-    AfterDenial, FaultReply, FromGateway, MOST_NAME_BYTES, Message, NodeSession, TaskKind,
-    ToGateway, Unsayable, Welcome,
+    AfterDenial, FaultReply, FromGateway, MOST_NAME_BYTES, Message, Name, NodeSession, Rules,
+    TaskKind, ToGateway, Unsayable, Welcome,
 };
 use crate::node::Endpoint;
 use crate::secret::{Credentials, Secret};
@@ -59,6 +59,14 @@ impl Node {
 }
 
 impl NodeSession for Node {
+    fn name(&self) -> Option<Name> {
+        Some(Name::Openclaw)
+    }
+
+    fn rules(&self) -> Rules {
+        super::RULES
+    }
+
     fn begin(
         &mut self,
         endpoint: &Endpoint,
