@@ -34,9 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:18789".to_owned());
     // A real program makes the seed once, at random, and keeps it like a password.
     let identity = Identity::from_seed([42; 32]);
-    let openclaw = Openclaw::node(identity, env!("CARGO_PKG_VERSION"))
-        .display_name("example")
-        .cap("system");
+    let openclaw =
+        Openclaw::node(identity, env!("CARGO_PKG_VERSION")).display_name("example").cap("system");
     let mut node = Node::builder(&url)?.openclaw(openclaw).command("system.which", which);
     if let Ok(token) = std::env::var("OPENCLAW_GATEWAY_TOKEN") {
         node = node.token(token);
