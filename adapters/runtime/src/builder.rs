@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clawnode_protocol::Secret;
 use clawnode_protocol::dialect::openclaw::Fingerprint;
-use clawnode_protocol::dialect::{Dialect, nodetool};
+use clawnode_protocol::dialect::{Dialect, either, nodetool};
 use clawnode_protocol::node::{Config, Limits, Timing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,8 @@ pub struct NodeBuilder<R: Runtime> {
     node_id: Option<String>,
     identity: nodetool::Config,
     openclaw: Option<Openclaw>,
+    /// Whether the gateway may speak nodetool as well.
+    either: bool,
     timing: Timing,
     fingerprint: Option<Fingerprint>,
     limits: Limits,
@@ -108,6 +110,7 @@ impl<R: Runtime> NodeBuilder<R> {
             node_id: None,
             identity: nodetool::Config::new(""),
             openclaw: None,
+            either: false,
             timing: Timing::default(),
             fingerprint: None,
             limits: Limits::default(),
@@ -128,6 +131,14 @@ impl<R: Runtime> NodeBuilder<R> {
         let dialect = Dialect::from(openclaw.config.clone());
         self.timing = dialect.timing();
         self.openclaw = Some(openclaw);
+        self
+    }
+
+    /// Speaks openclaw, as this device, if the gateway begins with a challenge, and nodetool if it does not within a second. The
+    /// choice is in [`Status::dialect`](crate::Status::dialect).
+    pub fn openclaw_or_nodetool(mut self, openclaw: Openclaw) -> Self {
+        self.openclaw = Some(openclaw);
+        self.either = true;
         self
     }
 
@@ -313,23 +324,29 @@ impl<R: Runtime> NodeBuilder<R> {
             (false, None, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
         };
         let pinned = self.fingerprint.is_some();
-        let (dialect, node_id) = match &self.openclaw {
-            Some(openclaw) => {
-                if !self.url.tls && !self.url.is_private() {
-                    return Err(BuildError::PublicWithoutTls);
-                }
-                let mut config = openclaw.config.clone();
-                config.trusted_endpoint = self.url.is_loopback() || (self.url.tls && pinned);
-                let node_id = config.device.as_ref().map_or("operator", |device| device.id());
-                let node_id: Arc<str> = node_id.into();
-                (Dialect::from(config), node_id)
+        let trusted = self.url.is_loopback() || (self.url.tls && pinned);
+        let openclaw = self.openclaw.as_ref().map(|openclaw| {
+            let mut config = openclaw.config.clone();
+            config.trusted_endpoint = trusted;
+            config
+        });
+        let random = || format!("node-{}", random_uuid(self.runtime.seed()));
+        self.identity.node_id = self.node_id.unwrap_or_else(random);
+        let mut node_id: Arc<str> = self.identity.node_id.as_str().into();
+        let dialect = match openclaw {
+            Some(_) if !self.url.tls && !self.url.is_private() && !self.either => {
+                return Err(BuildError::PublicWithoutTls);
             }
-            None => {
-                let random = || format!("node-{}", random_uuid(self.runtime.seed()));
-                self.identity.node_id = self.node_id.unwrap_or_else(random);
-                let node_id: Arc<str> = self.identity.node_id.as_str().into();
-                (Dialect::from(self.identity), node_id)
+            Some(openclaw) if self.either && (self.url.tls || self.url.is_private()) => {
+                Dialect::from(either::Config::new(self.identity, openclaw))
             }
+            Some(openclaw) if !self.either => {
+                let device = openclaw.device.as_ref();
+                node_id = device.map_or("operator", |device| device.id()).into();
+                Dialect::from(openclaw)
+            }
+            // Not to a public address without TLS.
+            Some(_) | None => Dialect::from(self.identity),
         };
         let mut config = Config::new(self.url.endpoint.clone(), dialect);
         config.commands = self.served.commands.keys().cloned().collect();

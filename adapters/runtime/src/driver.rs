@@ -94,7 +94,7 @@ enum Reply {
     Admitted(WorkId),
     Recorded(WorkId),
     Answer(WorkId, Outcome),
-    Signature(String),
+    Signature(Result<String, String>),
 }
 
 impl<R: Runtime> Driver<R> {
@@ -308,7 +308,11 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn publish(&mut self) {
-        let status = Status { phase: self.core.phase(), tally: self.core.tally() };
+        let status = Status {
+            phase: self.core.phase(),
+            tally: self.core.tally(),
+            dialect: self.core.dialect(),
+        };
         if status != self.status {
             self.status = status;
             self.shared.0.publish(status);
@@ -558,7 +562,10 @@ impl<R: Runtime> Driver<R> {
                 Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
                 Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
                 Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
-                Reply::Signature(signature) => self.core.handle(now, Input::Signature(&signature)),
+                Reply::Signature(Ok(signature)) => {
+                    self.core.handle(now, Input::Signature(&signature))
+                }
+                Reply::Signature(Err(why)) => self.core.handle(now, Input::SigningFailed(&why)),
             };
             debug_assert!(fed.is_ok(), "the core asked for it: {fed:?}");
         }
@@ -619,12 +626,9 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn sign(&mut self, text: &Secret) {
-        match self.openclaw.as_ref().and_then(|openclaw| openclaw.identity.as_ref()) {
-            Some(identity) => {
-                self.replies.push_back(Reply::Signature(identity.sign(text.expose())));
-            }
-            None => error!("the node wants a signature without a device; this is a bug"),
-        }
+        let signer = self.openclaw.as_ref().and_then(|openclaw| openclaw.signer.as_ref());
+        let signed = signer.map_or_else(|| Err("there is no key".to_owned()), |key| key.sign(text));
+        self.replies.push_back(Reply::Signature(signed));
     }
 
     fn keep_device_token(&mut self, token: DeviceToken) {

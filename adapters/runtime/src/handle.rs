@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Sender;
-use clawnode_protocol::CallError;
 use clawnode_protocol::node::{Misuse, Phase, Publication, Tally};
+use clawnode_protocol::{CallError, dialect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -30,6 +30,8 @@ pub struct Status {
     pub phase: Phase,
     /// How much work there is, and what it occupies.
     pub tally: Tally,
+    /// What the gateway speaks, once that is known.
+    pub dialect: Option<dialect::Name>,
 }
 
 /// What a handle asks of the driver, and the way back.

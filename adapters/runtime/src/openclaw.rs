@@ -20,11 +20,26 @@ use clawnode_protocol::dialect::openclaw::{Config, Device};
 /// ```
 #[derive(Clone)]
 pub struct Openclaw {
-    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
     pub(crate) tokens: Arc<dyn DeviceTokens>,
     pub(crate) bootstrap_token: Option<Secret>,
     pub(crate) password: Option<Secret>,
     pub(crate) config: Config,
+}
+
+/// Who answers a gateway's challenge: whoever has the device's key. An [`Identity`] does, and so may a key store that gives no key
+/// away.
+pub trait Signer: Send + Sync + 'static {
+    /// The Ed25519 signature of this text, which holds a credential, in base64url without padding. It must not take long.
+    ///
+    /// An error is a sentence for people; the attempt to connect has failed then.
+    fn sign(&self, text: &Secret) -> Result<String, String>;
+}
+
+impl Signer for Identity {
+    fn sign(&self, text: &Secret) -> Result<String, String> {
+        Ok(Self::sign(self, text.expose()))
+    }
 }
 
 /// Where the token is kept that a gateway gives a device. Its methods may block: each is called on a thread of its own.
@@ -63,12 +78,19 @@ impl Openclaw {
 
     fn with(identity: Option<Identity>, config: Config) -> Self {
         Self {
-            identity: identity.map(Arc::new),
+            signer: identity.map(|identity| Arc::new(identity) as Arc<dyn Signer>),
             tokens: Arc::new(InMemory::default()),
             bootstrap_token: None,
             password: None,
             config,
         }
+    }
+
+    /// Who signs in the place of the identity itself.
+    #[must_use]
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
     }
 
     /// Where the token is kept that the gateway gives this device.

@@ -27,7 +27,7 @@ struct State {
 
 impl Shared {
     pub(crate) fn new() -> Arc<Self> {
-        let status = Status { phase: Phase::Idle, tally: Default::default() };
+        let status = Status { phase: Phase::Idle, tally: Default::default(), dialect: None };
         let state = State {
             status,
             stop: None,
