@@ -53,8 +53,7 @@ impl FromStr for Fingerprint {
             95 if digits.split(':').all(|pair| pair.len() == 2) => digits.replace(':', ""),
             _ => return Err(InvalidFingerprint),
         };
-        let bytes =
-            HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| InvalidFingerprint)?;
+        let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| InvalidFingerprint)?;
         bytes.try_into().map(Self).map_err(|_| InvalidFingerprint)
     }
 }

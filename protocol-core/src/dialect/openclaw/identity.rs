@@ -81,7 +81,9 @@ impl DevicePayload<'_> {
     fn common(&self) -> String {
         let Self { device_id, client_id, client_mode, role, signed_at_ms, token, nonce, .. } = self;
         let scopes = self.scopes.join(",");
-        format!("|{device_id}|{client_id}|{client_mode}|{role}|{scopes}|{signed_at_ms}|{token}|{nonce}")
+        format!(
+            "|{device_id}|{client_id}|{client_mode}|{role}|{scopes}|{signed_at_ms}|{token}|{nonce}"
+        )
     }
 }
 

@@ -10,16 +10,18 @@ mod fingerprint;
 mod identity;
 mod node;
 mod refusal;
+mod setup_code;
 mod wire;
 
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 use crate::secret::Secret;
 
 pub use connect::{Client, Config, Device, Role};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use identity::Identity;
 pub(crate) use node::Node;
 pub use refusal::{Reaction, Refusal, RefusalCode};
+pub use setup_code::{Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode};
 
 /// What this dialect promises: a repeated id supersedes the older work, a disconnect aborts everything, and nothing is said of
 /// what was cancelled (openclaw page 11).

@@ -262,9 +262,9 @@ impl Refusal {
                 _ => Reaction::Stop,
             },
             // As the reference node has it (openclaw page 8.2).
-            (RefusalCode::Starting, Some(time)) => Reaction::RetryAfter(
-                time.clamp(Duration::from_millis(100), Duration::from_secs(2)),
-            ),
+            (RefusalCode::Starting, Some(time)) => {
+                Reaction::RetryAfter(time.clamp(Duration::from_millis(100), Duration::from_secs(2)))
+            }
             (code, after) => match (code.reaction(), after) {
                 (Reaction::Retry | Reaction::RetryAfter(_), Some(time)) => {
                     Reaction::RetryAfter(time)
