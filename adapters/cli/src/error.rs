@@ -30,6 +30,11 @@ impl Failure {
         Self::new(USAGE, message)
     }
 
+    /// What happened, and what to do about it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Says what happened, on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {

@@ -3,15 +3,18 @@
 mod client;
 mod connect;
 mod demo;
+mod device;
 mod error;
 mod gateway;
 mod logging;
 mod options;
 mod output;
+mod pairing;
 mod record;
 mod replay;
 mod run;
 mod signals;
+mod system;
 mod workflows;
 
 use std::process::ExitCode;

@@ -91,10 +91,31 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7
-    #[arg(long, env = "CLAWNODE_URL", value_name = "URL")]
-    pub(crate) url: String,
+    #[arg(long, env = "CLAWNODE_URL", value_name = "URL", required_unless_present = "pair")]
+    pub(crate) url: Option<String>,
+    /// Pair with an OpenClaw gateway by its setup code (oc-pair://...) or join link (https://.../j/...); good once
+    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true)]
+    pub(crate) pair: Option<String>,
+    /// What the gateway speaks; auto finds out, and remembers
+    #[arg(long, env = "CLAWNODE_PROTOCOL", value_enum, default_value = "auto")]
+    pub(crate) protocol: Protocol,
     #[command(flatten)]
     pub(crate) token: Token,
+    /// An OpenClaw gateway's password (OPENCLAW_GATEWAY_PASSWORD is read as well)
+    #[arg(long, env = "CLAWNODE_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// What people call this node on an OpenClaw gateway (default: this machine's name)
+    #[arg(long, env = "CLAWNODE_DISPLAY_NAME", value_name = "NAME")]
+    pub(crate) display_name: Option<String>,
+    /// Serve only these commands
+    #[arg(long, env = "CLAWNODE_COMMANDS", value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) commands: Vec<String>,
+    /// The SHA-256 fingerprint of the one certificate that the gateway may show
+    #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
+    pub(crate) tls_fingerprint: Option<String>,
+    /// Where this node keeps its identity and the tokens it was given (default: the platform's place for such data)
+    #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where the token goes; `query` and `both` are for gateways that do not read the header
     #[arg(
         long,
@@ -116,12 +137,12 @@ pub(crate) struct Connect {
     /// Seconds between heartbeats; a gateway silent for two of them is given up
     #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
     pub(crate) heartbeat_interval: Duration,
-    /// Seconds before the first reconnect; doubles with each failure
-    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", default_value = "5", allow_negative_numbers = true, value_parser = seconds)]
-    pub(crate) reconnect_delay: Duration,
-    /// The most seconds between reconnects
-    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", default_value = "60", allow_negative_numbers = true, value_parser = seconds)]
-    pub(crate) max_reconnect_delay: Duration,
+    /// Seconds before the first reconnect; doubles with each failure (default: 5, and 1 if the gateway is known to speak openclaw)
+    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) reconnect_delay: Option<Duration>,
+    /// The most seconds between reconnects (default: 60, and 30 if the gateway is known to speak openclaw)
+    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) max_reconnect_delay: Option<Duration>,
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
     pub(crate) workflows: Option<PathBuf>,
@@ -141,6 +162,16 @@ pub(crate) struct Connect {
     /// The most MiB of a recording; it keeps the beginning, where each replay must start
     #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) record_limit: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// Whichever the gateway speaks
+    Auto,
+    /// The gateway protocol of NodeTool
+    Nodetool,
+    /// The protocol of the OpenClaw Gateway
+    Openclaw,
 }
 
 #[derive(Debug, Args)]

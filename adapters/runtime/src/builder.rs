@@ -54,6 +54,9 @@ pub enum BuildError {
     /// Two handlers have the same name.
     #[error("two handlers serve the command `{0}`")]
     DuplicateCommand(String),
+    /// There is no such command to choose.
+    #[error("there is no command `{0}` to serve; there are: {1}")]
+    UnknownCommand(String, String),
     /// There can be one handler for workflows.
     #[error("two handlers run workflows")]
     DuplicateWorkflows,
@@ -300,6 +303,24 @@ impl<R: Runtime> NodeBuilder<R> {
     {
         if self.served.workflows.replace(Handler::workflows(handler)).is_some() {
             self.note(BuildError::DuplicateWorkflows);
+        }
+        self
+    }
+
+    /// Serves only the commands of these names, of those described before. The others are unknown to the gateway.
+    pub fn only_commands<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        let mut all = std::mem::take(&mut self.served.commands);
+        for name in names {
+            match all.remove_entry(name.as_ref()) {
+                Some((name, handler)) => {
+                    self.served.commands.insert(name, handler);
+                }
+                None if self.served.commands.contains_key(name.as_ref()) => {}
+                None => {
+                    let known = all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    self.note(BuildError::UnknownCommand(name.as_ref().to_owned(), known));
+                }
+            }
         }
         self
     }

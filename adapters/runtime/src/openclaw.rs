@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clawnode_protocol::Secret;
+use clawnode_protocol::dialect::openclaw::Config;
 #[doc(no_inline)]
-pub use clawnode_protocol::dialect::openclaw::{Client, DeviceToken, Fingerprint, Identity};
-use clawnode_protocol::dialect::openclaw::{Config, Device};
+pub use clawnode_protocol::dialect::openclaw::{
+    Client, Device, DeviceToken, Fingerprint, Identity,
+};
 
 /// Makes a node speak the openclaw dialect. Given to [`NodeBuilder::openclaw`](crate::NodeBuilder::openclaw).
 ///
@@ -64,6 +66,12 @@ impl Openclaw {
         Self::with(Some(identity), config)
     }
 
+    /// The same with a key that somebody else holds.
+    pub fn signed_by(device: Device, signer: impl Signer, version: impl Into<String>) -> Self {
+        let config = Config::node(device, version);
+        Self { signer: Some(Arc::new(signer)), ..Self::with(None, config) }
+    }
+
     /// An operator with these scopes, such as `operator.read`, of a program of this version. Without an identity it is let in
     /// only from the gateway's own machine.
     pub fn operator(
@@ -84,13 +92,6 @@ impl Openclaw {
             password: None,
             config,
         }
-    }
-
-    /// Who signs in the place of the identity itself.
-    #[must_use]
-    pub fn signer(mut self, signer: impl Signer) -> Self {
-        self.signer = Some(Arc::new(signer));
-        self
     }
 
     /// Where the token is kept that the gateway gives this device.

@@ -55,3 +55,10 @@ pub struct DeviceToken {
     /// The scopes it is good for.
     pub scopes: Vec<String>,
 }
+
+impl DeviceToken {
+    /// A token for a role, without scopes.
+    pub fn new(token: impl Into<String>, role: impl Into<String>) -> Self {
+        Self { token: Secret::new(token), role: role.into(), scopes: Vec::new() }
+    }
+}
