@@ -81,8 +81,11 @@ impl World {
                 }
             }
             Trouble::HalfOpen => {
+                // The way to the gateway never dies alone: without acknowledgements TCP soon sends nothing the other way.
                 link.to_node.freeze();
-                link.to_gateway.freeze();
+                if random.chance(750) {
+                    link.to_gateway.freeze();
+                }
             }
             Trouble::GatewayCloses => {
                 let code = random.pick(&[1000, 1001, 1008, 1011, 1012, 3000]);
@@ -95,7 +98,8 @@ impl World {
                 }
             }
             Trouble::Nonsense => {
-                self.say_frames(id, &NONSENSE[random.size(0, NONSENSE.len() - 1)..], 1)
+                let times = random.pick(&[1, 1, 40]);
+                self.say_frames(id, &NONSENSE[random.size(0, NONSENSE.len() - 1)..], times)
             }
             Trouble::PingFlood => self.say_frames(id, &["\u{9}flood"], random.size(1, 300)),
             Trouble::BrokenFrames => {
@@ -109,6 +113,11 @@ impl World {
                 let bytes = random.pick(&BROKEN);
                 self.inject(id, bytes);
             }
+            // A message in three parts, cut in the middle of a letter, with a ping in between.
+            Trouble::Fragments => self.inject(
+                id,
+                b"\x01\x14{\"type\":\"weather\",\"\xc3\x89\x04ping\x00\x06\xbc\":\"gr\x80\x03y\"}",
+            ),
             Trouble::UtcJump | Trouble::TimeJump | Trouble::Restart | Trouble::Amnesia => {}
         }
         self.plan_arrival(id, Direction::ToNode);
