@@ -32,6 +32,11 @@ impl World {
         if shared && index != self.random.size(0, self.hosts.len() - 1) {
             return;
         }
+        let link = self.hosts[index].link;
+        let clocks = matches!(kind, Trouble::UtcJump | Trouble::TimeJump);
+        if link.is_none() && !shared && !clocks {
+            return;
+        }
         self.figures.faults += 1;
         let lane = if shared { Lane::Gateway } else { Lane::Node(index) };
         self.note(lane, Kind::Fault, || format!("{kind:?}"));
@@ -49,7 +54,7 @@ impl World {
             Trouble::Restart => self.restart(false),
             Trouble::Amnesia => self.restart(true),
             _ => {
-                if let Some(id) = self.hosts[index].link {
+                if let Some(id) = link {
                     self.trouble_link(id, kind);
                 }
             }
