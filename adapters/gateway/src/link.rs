@@ -212,7 +212,7 @@ impl Driver {
     }
 }
 
-fn problem_of(registration: &Registration) -> Option<&'static str> {
+pub(crate) fn problem_of(registration: &Registration) -> Option<&'static str> {
     let Registration { node_id, commands, metadata, .. } = registration;
     if node_id.is_empty() || node_id.len() > LONGEST_ID {
         return Some("node_id must have 1 to 256 bytes");
@@ -231,6 +231,7 @@ const BUDGET: u32 = 64;
 const HIGH_WATER: usize = 256 << 10;
 /// How long the end of the stream may take to be written.
 const LINGER: Duration = Duration::from_secs(1);
+/// Characters of the word that a node has for how it is.
 const LONGEST_STATUS: usize = 64;
 /// Bytes of what a node says of itself, which is kept for each: room for thousands of commands.
-const LARGEST_REGISTRATION: usize = 256 << 10;
+pub(crate) const LARGEST_REGISTRATION: usize = 256 << 10;

@@ -107,3 +107,20 @@ fn read_token(path: &Path) -> Result<Secret, String> {
 
 /// Far more than any token has, and too little to hurt: a wrong path may lead to a huge file.
 const MOST_TOKEN_BYTES: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more() {
+        let path = std::env::temp_dir().join(format!("clawnode-token-{}", std::process::id()));
+        let read = |bytes: u64| {
+            std::fs::write(&path, "x".repeat(usize::try_from(bytes).unwrap())).unwrap();
+            read_token(&path).map(|token| token.expose().len() as u64)
+        };
+        assert_eq!(read(MOST_TOKEN_BYTES), Ok(MOST_TOKEN_BYTES));
+        assert!(read(MOST_TOKEN_BYTES + 1).unwrap_err().contains("more than"));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -179,4 +179,23 @@ mod tests {
         assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Node(_)))));
         assert!(next(&mut events).is_pending());
     }
+
+    #[test]
+    fn as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go() {
+        for (pushed, missed) in [(MOST_EVENTS, 0), (MOST_EVENTS + 1, 1)] {
+            let queue = Queue::default();
+            (0..pushed).for_each(|_| queue.push(custom(1)));
+            assert_eq!(queue.lock().missed, missed);
+        }
+    }
+
+    #[test]
+    fn events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go() {
+        for (last, missed) in [(MOST_BYTES / 2, 0), (MOST_BYTES / 2 + 1, 1)] {
+            let queue = Queue::default();
+            queue.push(custom(MOST_BYTES / 2));
+            queue.push(custom(last));
+            assert_eq!(queue.lock().missed, missed);
+        }
+    }
 }

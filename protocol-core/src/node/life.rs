@@ -163,10 +163,17 @@ impl Node {
 
     pub(super) fn sent(&mut self, count: usize) -> Result<(), Misuse> {
         let link = self.link.as_mut().ok_or(Misuse::WrongState)?;
+        let before = link.websocket.bytes_sent_total();
         link.websocket.sent(count).map_err(|_| Misuse::SentTooMuch)?;
+        let sent = link.websocket.bytes_sent_total();
+        if let Some(ping) = &mut link.awaited {
+            if before < ping.written_at && ping.written_at <= sent {
+                // Heartbeats that passed while it waited here prove nothing about the way to the gateway.
+                ping.beats = 0;
+            }
+        }
         if let Life::Registering { written_at } = self.life {
-            let written = link.websocket.bytes_sent_total() >= written_at;
-            if written && !self.session.awaits_welcome() {
+            if sent >= written_at && !self.session.awaits_welcome() {
                 self.become_ready();
             }
         }

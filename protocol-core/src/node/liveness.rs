@@ -13,8 +13,9 @@ pub(super) struct Ping {
     pub(super) written_at: u64,
     /// How many answers were written before it.
     pub(super) answers: u64,
-    /// How much was written when the last heartbeat fell due, and how many have since.
+    /// How much was written when the last heartbeat fell due.
     pub(super) sent_by_beat: u64,
+    /// How many have fallen due since it was written.
     pub(super) beats: u32,
 }
 
@@ -68,7 +69,8 @@ impl Node {
             ping.sent_by_beat = sent;
             ping.beats += 1;
             // A gateway that talks but never sends a pong: life for as long as no stall lasts has to do as proof.
-            let asked_for = self.config.timing.beat().saturating_mul(ping.beats);
+            // The first heartbeat may have come just after it was written.
+            let asked_for = self.config.timing.beat().saturating_mul(ping.beats - 1);
             // Three, since a clock that jumps makes one.
             let proven = ping.beats >= 3 && asked_for >= LONGEST_STALL;
             if link.heard && proven && ping.written_at <= sent && !self.ponged {

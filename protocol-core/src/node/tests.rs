@@ -17,6 +17,8 @@ struct Pair {
     settled: usize,
     answers: usize,
     failures: usize,
+    /// Whether the node's socket takes bytes.
+    writable: bool,
     /// What the node has written and the network still holds back.
     under_way: Vec<u8>,
 }
@@ -37,6 +39,7 @@ impl Pair {
             settled: 0,
             answers: 0,
             failures: 0,
+            writable: true,
             under_way: Vec::new(),
         };
         pair.input(Input::Start);
@@ -71,7 +74,7 @@ impl Pair {
                 self.node.handle(clock, answer).unwrap();
             }
             let bytes = self.node.transmit();
-            if bytes.is_empty() {
+            if bytes.is_empty() || !self.writable {
                 return;
             }
             self.under_way.extend_from_slice(bytes);
@@ -150,10 +153,35 @@ fn a_short_interval_does_not_make_life_a_proof_within_the_time_of_a_stall() {
 }
 
 #[test]
+fn a_heartbeat_just_after_the_answer_does_not_count_as_a_whole_interval() {
+    let mut pair = Pair::ready(Duration::from_secs(20));
+    pair.talk_without_reading(18);
+    pair.gateway_says(COMMAND);
+    pair.talk_without_reading(59);
+    assert_eq!(pair.settled, 0);
+    pair.talk_without_reading(30);
+    assert_eq!(pair.settled, 1);
+}
+
+#[test]
 fn life_is_the_proof_from_a_gateway_that_never_sends_a_pong() {
     let mut pair = Pair::ready(Duration::from_secs(30));
     pair.gateway_says(COMMAND);
     pair.talk_without_reading(120);
+    assert_eq!(pair.settled, 1);
+}
+
+#[test]
+fn life_proves_nothing_while_the_answer_waits_to_be_written() {
+    let mut pair = Pair::ready(Duration::from_secs(30));
+    pair.writable = false;
+    pair.gateway_says(COMMAND);
+    pair.talk_without_reading(125);
+    // Now the socket takes it; the next heartbeat comes before it can have arrived anywhere.
+    pair.writable = true;
+    pair.talk_without_reading(60);
+    assert_eq!(pair.settled, 0, "the answer was written a minute ago, and counts as arrived");
+    pair.talk_without_reading(60);
     assert_eq!(pair.settled, 1);
 }
 

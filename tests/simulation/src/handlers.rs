@@ -120,7 +120,7 @@ impl Handlers for Ordinary {
             true => job.random.size(self.largest, self.largest + 10),
             false => job.random.size(0, behaviour.result_size),
         };
-        let padding = "r".repeat(length.min(1 << 20));
+        let padding = "r".repeat(length.min(MOST_RESULT));
         let result = json(format!(r#"{{"run":{run},"padding":"{padding}"}}"#));
         let outcome = match job.random.chance(behaviour.fails) {
             true => Outcome::failed(format!("run {run} failed")),
@@ -133,6 +133,9 @@ impl Handlers for Ordinary {
         self.open.retain(|(id, ..)| *id != work.id);
     }
 }
+
+/// Enough for every way in which a frame tells its length; more is only slow.
+const MOST_RESULT: usize = 70_000;
 
 pub(crate) fn json(text: String) -> Box<RawValue> {
     RawValue::from_string(text).expect("the text was written as JSON")

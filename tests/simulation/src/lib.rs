@@ -95,12 +95,18 @@
 //!
 //! Each seed draws its own subset of the faults of its [`Mix`], since a fault that is always there may hide another:
 //!
-//! - The network: latency, jitter, bandwidth; portions down to single bytes; small windows and slow readers; stalls, cuts at any
-//!   byte, half-open connections; attempts that are refused, slow, or never end.
-//! - The gateway: restarts with and without its memory, refusals, answers to HTTP that no gateway gives, closing, nonsense and
-//!   broken frames, pings in floods, requests that come twice, or twice with different content, or invalid, or too large.
+//! - The network: latency, jitter, bandwidth; portions from everything at once down to single bytes, drawn for the world or for
+//!   each direction of each connection; small windows and slow readers; stalls, cuts at any byte, half-open connections; attempts
+//!   that are refused, slow, or never end.
+//! - The gateway: restarts with and without its memory, refusals, answers to HTTP that no gateway gives, closing, nonsense (alone
+//!   and in floods), broken frames, messages in fragments, pings in floods, requests that come twice, or twice with different
+//!   content, or invalid, or too large; small buffers, so that requests have to wait.
 //! - The node's surroundings: a wall clock that jumps both ways, a monotonic clock that jumps forward, journals and credentials
-//!   that are late, journals that fail, handlers that are slow, fail, or give more than fits; work that is cancelled.
+//!   that are late, for up to half a minute, or fail; handlers that are slow, fail, or give more than fits; work that is cancelled.
+//!   (A journal may refuse a request, but not an answer: the state machine has no such input.)
+//!
+//! What TCP rules out is not among them: bytes that are lost, changed or out of order, and a way to the gateway that is dead for
+//! minutes while the way from it lives.
 
 mod handlers;
 mod host;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clawnode_protocol::node::{Limits, Timing};
+use clawnode_protocol::peer;
 
 use crate::network::{Conditions, Portions};
 use crate::random::Random;
@@ -61,7 +62,8 @@ pub(crate) struct Faults {
     pub(crate) jitter: Duration,
     pub(crate) bandwidth: u64,
     pub(crate) window: usize,
-    pub(crate) portions: Portions,
+    /// `None`: each direction of each connection draws its own.
+    pub(crate) portions: Option<Portions>,
     pub(crate) rest: Duration,
     /// Mean time between faults of one node's connection; `None`: no such faults.
     pub(crate) trouble: Option<Duration>,
@@ -87,12 +89,16 @@ pub(crate) struct Faults {
     pub(crate) acknowledges: u32,
     /// Of a thousand journal writes and credentials: late, failed.
     pub(crate) late: u32,
+    /// How late, on average.
+    pub(crate) late_by: Duration,
     pub(crate) journal_fails: u32,
     pub(crate) credential_fails: u32,
     pub(crate) cancels: u32,
     pub(crate) behaviour: Behaviour,
     pub(crate) timing: Timing,
     pub(crate) limits: Limits,
+    /// What a gateway lets wait for one node.
+    pub(crate) peer_transmit_bytes: usize,
     pub(crate) token_in_query: bool,
 }
 
@@ -120,6 +126,7 @@ pub(crate) enum Trouble {
     TimeJump,
     Nonsense,
     BrokenFrames,
+    Fragments,
     PingFlood,
     GatewayCloses,
     Restart,
@@ -158,7 +165,7 @@ impl Faults {
             jitter: Duration::ZERO,
             bandwidth: 0,
             window: 256 << 10,
-            portions: Portions::Whole,
+            portions: Some(Portions::Whole),
             rest: Duration::ZERO,
             trouble: None,
             kinds: Vec::new(),
@@ -176,6 +183,7 @@ impl Faults {
             asks_all_again: false,
             acknowledges: 0,
             late: 0,
+            late_by: SECOND,
             journal_fails: 0,
             credential_fails: 0,
             cancels: 0,
@@ -189,6 +197,7 @@ impl Faults {
             },
             timing: Timing::default(),
             limits: Limits::default(),
+            peer_transmit_bytes: peer::Limits::default().transmit_bytes,
             token_in_query: false,
         }
     }
@@ -200,11 +209,12 @@ impl Faults {
         self.acknowledges = random.pick(&[0, 500, 1000]);
         self.asks_all_again = random.chance(300);
         self.late = random.pick(&[0, 200, 900]);
+        self.late_by = random.pick(&[SECOND / 10, SECOND, 15 * SECOND]);
         self.token_in_query = random.chance(300);
         self.behaviour.step = random.time(SECOND / 100, 20 * SECOND);
         self.behaviour.updates = random.between(0, 6);
         self.behaviour.fails = random.pick(&[0, 100]);
-        self.cancels = random.pick(&[0, 50]);
+        self.cancels = random.pick(&[0, 100]);
         if random.chance(300) {
             self.timing.heartbeat_interval = random.time(SECOND / 5, 10 * SECOND);
             self.timing.confirm = random.time(Duration::ZERO, 3 * SECOND);
@@ -223,27 +233,25 @@ impl Faults {
         self.slow_connects = random.pick(&[0, 0, 300]);
         self.latency = random.time(Duration::from_micros(50), 2 * SECOND);
         self.jitter = random.time(Duration::ZERO, SECOND);
-        self.portions = match random.between(0, 5) {
-            0 => Portions::Fixed(1),
-            1 => Portions::UpTo(3),
-            2 => Portions::UpTo(50),
-            3 => Portions::UpTo(2000),
-            _ => Portions::Whole,
+        self.portions = match random.between(0, 2) {
+            0 => None,
+            1 => Some(portions(random)),
+            _ => Some(Portions::Whole),
         };
         self.bandwidth = random.pick(&[0, 0, 0, 20_000, 500]);
         if self.bandwidth == 500 || random.chance(200) {
             // More would be minutes of buffers.
             self.window = random.size(1, 4000);
         }
-        let large = matches!(self.portions, Portions::Whole | Portions::UpTo(2000));
-        if large && random.chance(300) {
+        if random.chance(300) {
             self.rest = random.time(Duration::ZERO, SECOND / 50);
         }
     }
 
     fn hostile(&mut self, random: &mut Random) {
         use Trouble::{
-            Amnesia, BrokenFrames, GatewayCloses, Nonsense, PingFlood, Restart, TimeJump, UtcJump,
+            Amnesia, BrokenFrames, Fragments, GatewayCloses, Nonsense, PingFlood, Restart,
+            TimeJump, UtcJump,
         };
         let more = subset(
             random,
@@ -252,6 +260,7 @@ impl Faults {
                 TimeJump,
                 Nonsense,
                 BrokenFrames,
+                Fragments,
                 PingFlood,
                 GatewayCloses,
                 Restart,
@@ -263,7 +272,7 @@ impl Faults {
         self.repeated = random.pick(&[0, 100, 500]);
         self.contradicted = random.pick(&[0, 100]);
         self.invalid = random.pick(&[0, 100]);
-        self.journal_fails = random.pick(&[0, 0, 100]);
+        self.journal_fails = random.pick(&[0, 100, 300]);
         self.credential_fails = random.pick(&[0, 0, 200]);
         self.behaviour.too_large = random.pick(&[0, 0, 50]);
         if random.chance(300) {
@@ -301,6 +310,7 @@ impl Faults {
     }
 
     fn small(&mut self, random: &mut Random) {
+        self.peer_transmit_bytes = random.size(1000, 100_000);
         let limits = &mut self.limits;
         limits.running = random.size(1, 4);
         limits.owed = random.size(1, 20);
@@ -319,13 +329,16 @@ impl Faults {
 
     /// The conditions of one direction of a new connection.
     pub(crate) fn conditions(&self, random: &mut Random) -> Conditions {
+        let portions = self.portions.unwrap_or_else(|| portions(random));
+        // A reader that rests after each byte would never be done.
+        let large = matches!(portions, Portions::Whole | Portions::UpTo(100..));
         Conditions {
             latency: self.latency / 2 + random.time(Duration::ZERO, self.latency / 2),
             jitter: self.jitter,
             bandwidth: self.bandwidth,
             window: self.window,
-            portions: self.portions,
-            rest: self.rest,
+            portions,
+            rest: if large { self.rest } else { Duration::ZERO },
         }
     }
 
@@ -334,9 +347,27 @@ impl Faults {
         let quiet = Self::none(self.span);
         let (timing, limits) = (self.timing, self.limits.clone());
         let (asks_all_again, behaviour) = (self.asks_all_again, self.behaviour);
-        let token_in_query = self.token_in_query;
-        *self = Self { timing, limits, asks_all_again, behaviour, token_in_query, ..quiet };
+        let (token_in_query, peer_transmit_bytes) = (self.token_in_query, self.peer_transmit_bytes);
+        *self = Self {
+            timing,
+            limits,
+            peer_transmit_bytes,
+            asks_all_again,
+            behaviour,
+            token_in_query,
+            ..quiet
+        };
     }
+}
+
+fn portions(random: &mut Random) -> Portions {
+    random.pick(&[
+        Portions::Fixed(1),
+        Portions::UpTo(3),
+        Portions::UpTo(50),
+        Portions::UpTo(2000),
+        Portions::Whole,
+    ])
 }
 
 /// A few of these, at least one.

@@ -1,5 +1,7 @@
 //! What the gateway knows: its nodes, and every request by its id. No IO and no clock.
 
+#[cfg(test)]
+mod bounds;
 mod log;
 mod node;
 mod request;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Register { node: u8 },
     Disconnect { node: u8 },
     Submit { request: u8, node: Option<u8>, size: usize },
@@ -35,14 +35,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A book, and the connections it was told of.
-struct World {
-    book: Book,
+pub(super) struct World {
+    pub(super) book: Book,
     links: HashMap<u8, (Link, mpsc::UnboundedReceiver<Arc<Request>>)>,
     next_link: u64,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let limits = Limits {
             nodes: 3,
             in_flight: 5,
@@ -56,7 +56,7 @@ impl World {
         Self { book: Book::new(limits), links: HashMap::new(), next_link: 1 }
     }
 
-    fn take(&mut self, step: Step) {
+    pub(super) fn take(&mut self, step: Step) {
         let now = Timestamp::default();
         let id = |request: u8| format!("r{request}");
         match step {
@@ -131,7 +131,7 @@ impl World {
     }
 }
 
-fn registration(node: u8) -> Registration {
+pub(super) fn registration(node: u8) -> Registration {
     use clawnode_protocol::Now;
     use clawnode_protocol::peer::{Action, Config, Dialect, FromNode, Input, Peer};
     use clawnode_protocol::websocket::{Connection, Limits, Role};
@@ -152,11 +152,11 @@ fn registration(node: u8) -> Registration {
     }
 }
 
-fn task(size: usize) -> Task {
+pub(super) fn task(size: usize) -> Task {
     Task::Workflow { source: WorkflowSource::Id("w".into()), params: json(size) }
 }
 
-fn json(size: usize) -> Box<RawValue> {
+pub(super) fn json(size: usize) -> Box<RawValue> {
     RawValue::from_string(format!(r#"{{"x":"{}"}}"#, "y".repeat(size))).expect("JSON")
 }
 

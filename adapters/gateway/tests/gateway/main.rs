@@ -1,6 +1,7 @@
 //! The gateway over real sockets, with scripted nodes.
 
 mod events;
+mod limits;
 mod logs;
 mod nodes;
 mod recovery;

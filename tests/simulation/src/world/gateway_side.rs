@@ -79,10 +79,18 @@ impl World {
                 break;
             }
         }
+        let most = self.gateway.config.limits.transmit_bytes;
         let Some(link) = self.link(id) else { return };
         let (GatewayEnd::Peer(peer), wakes_at) = (&link.gateway_end, link.wakes_at) else {
             return self.release(id);
         };
+        // Requests are refused past the limit; what is one message more, answers to pings and the end of a connection, is not.
+        let waiting = peer.transmit().len();
+        if waiting > most + MOST_REQUEST {
+            let text = format!("{waiting} bytes wait for the node, and {most} is the most");
+            let index = link.node;
+            return self.breach(Some(index), Some((Rule::WithinLimits, text)));
+        }
         if let Some((due, _)) = peer.deadline() {
             if wakes_at.is_none_or(|at| due < at) {
                 link.wakes_at = Some(due);
@@ -395,5 +403,7 @@ fn describe(message: &FromNode) -> String {
     }
 }
 
+/// The largest request that is ever made, and some small change.
+const MOST_REQUEST: usize = 64 << 10;
 /// How much the gateway lets wait for one node.
 const MOST_WAITING: usize = 256 << 10;

@@ -123,6 +123,7 @@ impl World {
             faults.burst = 1;
         }
         let mut config = peer::Config::new(peer::Dialect::Nodetool);
+        config.limits.transmit_bytes = faults.peer_transmit_bytes;
         config.timing.liveness = faults.timing.heartbeat_interval.max(Duration::from_secs(1)) * 2;
         let mut world = Self {
             seed: plan.seed,

@@ -111,7 +111,7 @@ impl World {
                 self.hosts[index].attempt += 1;
                 self.check_debug(index);
                 let attempt = self.hosts[index].attempt;
-                match self.lateness(index) {
+                match self.lateness(index, "credential") {
                     Duration::ZERO => self.credential(index, attempt),
                     late => self.schedule.plan(self.now + late, Event::Credential(index, attempt)),
                 }
@@ -165,6 +165,7 @@ impl World {
                     let breach = self.hosts[index].check_retry(&reason, delay);
                     self.breach(Some(index), breach);
                 }
+                self.check_debug(index);
             }
             _ => {}
         }
@@ -187,10 +188,12 @@ impl World {
 
     // Connecting.
 
-    fn lateness(&mut self, index: usize) -> Duration {
+    fn lateness(&mut self, index: usize, what: &str) -> Duration {
         let random = &mut self.hosts[index].random;
         if random.chance(self.faults.late) {
-            random.around(Duration::from_millis(800))
+            let late = random.around(self.faults.late_by);
+            self.note(Lane::Node(index), Kind::Fault, || format!("the {what} takes {late:.1?}"));
+            late
         } else {
             Duration::ZERO
         }
@@ -202,6 +205,7 @@ impl World {
             return;
         }
         if host.random.chance(self.faults.credential_fails) {
+            self.note(Lane::Node(index), Kind::Fault, || "no credential".to_owned());
             return self.tell(index, Input::CredentialsFailed("the vault is closed"));
         }
         let token = Secret::new(host.token.clone());
@@ -212,10 +216,12 @@ impl World {
         let attempt = self.hosts[index].attempt;
         let (faults, random) = (&self.faults, &mut self.network);
         if random.chance(faults.unanswered) {
-            return;
+            let text = || "nobody will answer this attempt".to_owned();
+            return self.note(Lane::Node(index), Kind::Fault, text);
         }
         let mut takes = faults.latency * 2 + random.time(Duration::ZERO, faults.jitter);
-        if random.chance(faults.slow_connects) {
+        let slow = random.chance(faults.slow_connects);
+        if slow {
             takes += random.around(faults.timing.connect);
         }
         let reached = if random.chance(faults.refused) {
@@ -225,6 +231,9 @@ impl World {
         } else {
             Reached::Gateway
         };
+        if slow {
+            self.note(Lane::Node(index), Kind::Fault, || format!("connecting takes {takes:.1?}"));
+        }
         self.schedule.plan(self.now + takes, Event::Connected(index, attempt, reached));
     }
 
@@ -300,7 +309,7 @@ impl World {
     }
 
     fn write_journal(&mut self, index: usize, entry: Entry) {
-        let late = self.lateness(index);
+        let late = self.lateness(index, "journal");
         let host = &mut self.hosts[index];
         host.journal.push_back(entry);
         // A journal writes in order.
@@ -316,7 +325,10 @@ impl World {
         let Some(entry) = host.journal.pop_front() else { return };
         let fails = host.random.chance(self.faults.journal_fails);
         let input = match entry {
-            Entry::Admission(work) if fails => Input::NotAdmitted(work, "the journal is full"),
+            Entry::Admission(work) if fails => {
+                self.note(Lane::Node(index), Kind::Fault, || "the journal refuses".to_owned());
+                Input::NotAdmitted(work, "the journal is full")
+            }
             Entry::Admission(work) => {
                 let limits = &host.node.config().limits;
                 // Its clock may have jumped, and with it the time that the node remembers.

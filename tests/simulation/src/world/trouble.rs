@@ -32,6 +32,11 @@ impl World {
         if shared && index != self.random.size(0, self.hosts.len() - 1) {
             return;
         }
+        let link = self.hosts[index].link;
+        let clocks = matches!(kind, Trouble::UtcJump | Trouble::TimeJump);
+        if link.is_none() && !shared && !clocks {
+            return;
+        }
         self.figures.faults += 1;
         let lane = if shared { Lane::Gateway } else { Lane::Node(index) };
         self.note(lane, Kind::Fault, || format!("{kind:?}"));
@@ -49,7 +54,7 @@ impl World {
             Trouble::Restart => self.restart(false),
             Trouble::Amnesia => self.restart(true),
             _ => {
-                if let Some(id) = self.hosts[index].link {
+                if let Some(id) = link {
                     self.trouble_link(id, kind);
                 }
             }
@@ -81,8 +86,11 @@ impl World {
                 }
             }
             Trouble::HalfOpen => {
+                // The way to the gateway never dies alone: without acknowledgements TCP soon sends nothing the other way.
                 link.to_node.freeze();
-                link.to_gateway.freeze();
+                if random.chance(750) {
+                    link.to_gateway.freeze();
+                }
             }
             Trouble::GatewayCloses => {
                 let code = random.pick(&[1000, 1001, 1008, 1011, 1012, 3000]);
@@ -95,7 +103,8 @@ impl World {
                 }
             }
             Trouble::Nonsense => {
-                self.say_frames(id, &NONSENSE[random.size(0, NONSENSE.len() - 1)..], 1)
+                let times = random.pick(&[1, 1, 40]);
+                self.say_frames(id, &NONSENSE[random.size(0, NONSENSE.len() - 1)..], times)
             }
             Trouble::PingFlood => self.say_frames(id, &["\u{9}flood"], random.size(1, 300)),
             Trouble::BrokenFrames => {
@@ -109,6 +118,11 @@ impl World {
                 let bytes = random.pick(&BROKEN);
                 self.inject(id, bytes);
             }
+            // A message in three parts, cut in the middle of a letter, with a ping in between.
+            Trouble::Fragments => self.inject(
+                id,
+                b"\x01\x14{\"type\":\"weather\",\"\xc3\x89\x04ping\x00\x06\xbc\":\"gr\x80\x03y\"}",
+            ),
             Trouble::UtcJump | Trouble::TimeJump | Trouble::Restart | Trouble::Amnesia => {}
         }
         self.plan_arrival(id, Direction::ToNode);
