@@ -386,6 +386,8 @@ impl Node {
 
     /// A connection that is over and has nothing left to write is dropped.
     pub(super) fn settle(&mut self) {
+        // First, so that a node that has nothing more to do does not speak of another attempt.
+        self.stop_when_drained();
         if let (Life::Closing { then }, Some(link)) = (&self.life, &self.link) {
             if link.websocket.is_finished() && link.websocket.transmit().is_empty() {
                 let then = then.clone();

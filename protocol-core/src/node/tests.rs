@@ -300,3 +300,20 @@ fn the_text_of_a_gateways_error_is_cut_and_details_out_of_all_proportion_are_lef
     assert_eq!(told(65536, 65536), (65536, Some(65536)));
     assert_eq!(told(65537, 65537), (65536, None));
 }
+
+#[test]
+fn a_node_told_to_stop_while_the_gateway_closes_speaks_of_no_other_attempt() {
+    let mut pair = Pair::configured(|_| {});
+    pair.gateway.close(websocket::CloseCode::SERVICE_RESTART, "bye").unwrap();
+    let bytes = pair.gateway.transmit().to_vec();
+    let clock = pair.clock();
+    pair.node.handle(clock, Input::Received(&bytes)).unwrap();
+    while pair.node.poll_action().is_some() {}
+    // The answer to the close goes out and the node is told to stop before anyone looks what follows.
+    let count = pair.node.transmit().len();
+    pair.node.handle(clock, Input::Sent(count)).unwrap();
+    pair.node.handle(clock, Input::Stop(Duration::from_secs(9))).unwrap();
+    let mut actions = Vec::new();
+    actions.extend(std::iter::from_fn(|| pair.node.poll_action()));
+    assert!(matches!(&*actions, [Action::Disconnect, Action::Stopped(_)]), "{actions:?}");
+}
