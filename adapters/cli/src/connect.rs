@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use clawnode_protocol::dialect;
 use clawnode_tokio::openclaw::{Device, Fingerprint, Identity, Openclaw, Signer};
-use clawnode_tokio::{Event, TokenIn};
-use clawnode_tokio::{Handle, Node, NodeBuilder, NodeEvent, Publication, Secret, StopReason};
+use clawnode_tokio::{
+    Event, Events, Handle, Node, NodeBuilder, NodeEvent, Phase, Publication, Secret, StopReason,
+    TokenIn,
+};
 use tokio::task::spawn_blocking;
 
 use crate::client::read_token;
@@ -35,7 +37,9 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         }
         Protocol::Auto => match data.identity(true) {
             Ok(Some(identity)) => {
-                builder.openclaw_or_nodetool(device(identity, &options, &gateway, &data))
+                let remembered = data.remembered_dialect(&gateway.url);
+                let openclaw = device(identity, &options, &gateway, &data);
+                builder.openclaw_or_nodetool(openclaw, remembered)
             }
             Ok(None) => builder,
             Err(failure) => {
@@ -95,7 +99,8 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         tokio::spawn(publish(handle.clone(), data.path().to_owned()));
     }
     if protocol == Protocol::Auto {
-        tokio::spawn(remember(handle.clone(), data, gateway.url.clone()));
+        let events = handle.events();
+        tokio::spawn(remember(handle.clone(), events, data, gateway.url.clone()));
     }
     let signal = signals::first()?;
     let grace = options.stop_grace;
@@ -140,7 +145,6 @@ impl Gateway {
             Protocol::Auto if self.bootstrap_token.is_some() => Protocol::Openclaw,
             Protocol::Auto => match data.remembered_dialect(&self.url) {
                 Some(dialect::Name::Openclaw) => Protocol::Openclaw,
-                Some(dialect::Name::Nodetool) => Protocol::Nodetool,
                 _ => Protocol::Auto,
             },
             chosen => chosen,
@@ -231,31 +235,32 @@ async fn publish(handle: Handle, data: std::path::PathBuf) {
     }
 }
 
-/// Remembers what the gateway speaks once it is known for certain, so that the next start need not find out.
-async fn remember(handle: Handle, data: DataDir, url: String) {
-    let mut events = handle.events();
+/// Remembers what the gateway speaks once that is known for certain, so that the next start need not find out.
+async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String) {
     while let Some(event) = events.next().await {
-        let proved = matches!(
-            event,
-            Event::Node(
-                NodeEvent::Ready | NodeEvent::Custom { .. } | NodeEvent::GatewayError { .. }
-            )
-        );
-        // To a nodetool gateway a node is ready before the gateway has said a word.
-        if let (true, Some(name)) = (proved, handle.status().dialect) {
-            if name == dialect::Name::Openclaw {
-                let _ = spawn_blocking(move || {
-                    if let Err(failure) = data.remember_dialect(&url, name) {
+        if !matches!(event, Event::Node(NodeEvent::Ready)) {
+            continue;
+        }
+        // An openclaw gateway, which says who it is, is certain; a nodetool gateway is when it has not complained for a while.
+        if handle.status().dialect == Some(dialect::Name::Nodetool) {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        let status = handle.status();
+        let Some(name) = status.dialect.filter(|_| status.phase == Phase::Ready) else { continue };
+        let kept = spawn_blocking(move || {
+            (data.remembered_dialect(&url) == Some(name))
+                || data
+                    .remember_dialect(&url, name)
+                    .inspect_err(|failure| {
                         tracing::warn!(
                             why = failure.message(),
-                            "what the gateway speaks is not kept"
+                            "what the gateway speaks is not remembered"
                         );
-                    }
-                })
-                .await;
-                return;
-            }
-        }
+                    })
+                    .is_ok()
+        });
+        let _ = kept.await;
+        return;
     }
 }
 

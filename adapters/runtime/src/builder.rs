@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clawnode_protocol::Secret;
 use clawnode_protocol::dialect::openclaw::Fingerprint;
-use clawnode_protocol::dialect::{Dialect, either, nodetool};
+use clawnode_protocol::dialect::{Dialect, Name, either, nodetool};
 use clawnode_protocol::node::{Config, Limits, Timing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,7 @@ pub struct NodeBuilder<R: Runtime> {
     openclaw: Option<Openclaw>,
     /// Whether the gateway may speak nodetool as well.
     either: bool,
+    remembered: Option<Name>,
     timing: Timing,
     fingerprint: Option<Fingerprint>,
     limits: Limits,
@@ -114,6 +115,7 @@ impl<R: Runtime> NodeBuilder<R> {
             identity: nodetool::Config::new(""),
             openclaw: None,
             either: false,
+            remembered: None,
             timing: Timing::default(),
             fingerprint: None,
             limits: Limits::default(),
@@ -138,8 +140,9 @@ impl<R: Runtime> NodeBuilder<R> {
     }
 
     /// Speaks openclaw, as this device, if the gateway begins with a challenge, and nodetool if it does not within a second. The
-    /// choice is in [`Status::dialect`](crate::Status::dialect).
-    pub fn openclaw_or_nodetool(mut self, openclaw: Openclaw) -> Self {
+    /// choice is in [`Status::dialect`](crate::Status::dialect); one that is `remembered` from another life saves that second.
+    pub fn openclaw_or_nodetool(mut self, openclaw: Openclaw, remembered: Option<Name>) -> Self {
+        self.remembered = remembered;
         self.openclaw = Some(openclaw);
         self.either = true;
         self
@@ -359,7 +362,9 @@ impl<R: Runtime> NodeBuilder<R> {
                 return Err(BuildError::PublicWithoutTls);
             }
             Some(openclaw) if self.either && (self.url.tls || self.url.is_private()) => {
-                Dialect::from(either::Config::new(self.identity, openclaw))
+                let mut either = either::Config::new(self.identity, openclaw);
+                either.remembered = self.remembered;
+                Dialect::from(either)
             }
             Some(openclaw) if !self.either => {
                 let device = openclaw.device.as_ref();

@@ -95,7 +95,14 @@ pub(crate) fn clawnode(arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLAWNODE_")) {
         command.env_remove(name);
     }
+    // Whatever a node keeps, it keeps apart from what this machine's user has.
+    command.env("CLAWNODE_DATA_DIR", data_dir());
     command
+}
+
+/// A folder of this test process.
+pub(crate) fn data_dir() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("clawnode-tests-{}", std::process::id()))
 }
 
 /// Runs the program to its end.

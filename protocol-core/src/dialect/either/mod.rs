@@ -25,12 +25,14 @@ pub struct Config {
     pub nodetool: nodetool::Config,
     /// Who it is to an openclaw gateway.
     pub openclaw: openclaw::Config,
+    /// What the gateway spoke in another life, if that is remembered. It is tried first, without waiting for a challenge.
+    pub remembered: Option<Name>,
 }
 
 impl Config {
     /// A node that is prepared for both.
     pub fn new(nodetool: nodetool::Config, openclaw: openclaw::Config) -> Self {
-        Self { nodetool, openclaw }
+        Self { nodetool, openclaw, remembered: None }
     }
 }
 
@@ -49,7 +51,7 @@ impl Node {
         Self {
             nodetool: nodetool::Node::new(config.nodetool),
             openclaw: openclaw::Node::new(config.openclaw),
-            chosen: None,
+            chosen: config.remembered,
             proved: false,
         }
     }

@@ -21,9 +21,14 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
+        Self::remembering(None)
+    }
+
+    fn remembering(remembered: Option<Name>) -> Self {
         let device = Device::from(&Identity::from_seed([1; 32]));
-        let either =
+        let mut either =
             Config::new(nodetool::Config::new("node-A"), openclaw::Config::node(device, "1"));
+        either.remembered = remembered;
         let config = crate::node::Config::new(Endpoint::new("gateway.test", "/"), either);
         let mut pair = Self {
             node: Node::new(config, [3; 32]),
@@ -167,4 +172,15 @@ fn a_choice_that_was_proved_is_kept() {
     pair.carry();
     pair.give(Input::Timeout);
     assert_eq!(pair.node.dialect(), Some(Name::Nodetool));
+}
+
+#[test]
+fn what_is_remembered_is_tried_at_once_and_corrected_like_any_guess() {
+    let mut pair = Pair::remembering(Some(Name::Nodetool));
+    assert_eq!(pair.millis, 0);
+    assert!(pair.heard[0].contains("node_registration"), "{:?}", pair.heard);
+    pair.gateway.close(CloseCode::POLICY_VIOLATION, "invalid request frame").unwrap();
+    pair.carry();
+    pair.give(Input::Timeout);
+    assert_eq!(pair.node.dialect(), Some(Name::Openclaw));
 }
