@@ -18,8 +18,8 @@ if ! "$cache/venv/bin/pip" freeze 2>/dev/null | grep -qx "$kosoku"; then
 fi
 readonly fuzzer="$cache/venv/bin/kosoku"
 
-cargo build --release --locked --package clawnode-conformance
-readonly echo="${CARGO_TARGET_DIR:-target}/release/clawnode-conformance"
+cargo build --release --locked --package clawnode-autobahn
+readonly echo="${CARGO_TARGET_DIR:-target}/release/clawnode-autobahn"
 
 reports="$cache/reports"
 rm -rf "$reports"

@@ -3,6 +3,7 @@
 //! [`Scene`] is a stage for one node: virtual time, a gateway that is a bare WebSocket which says what the test tells it to,
 //! and an application that finishes work when the test says so. Everything that happens becomes one line of a transcript.
 
+pub mod model;
 mod scene;
 mod world;
 

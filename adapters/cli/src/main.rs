@@ -1,6 +1,7 @@
 //! A node of an agent gateway in one small program.
 
 mod client;
+mod conformance;
 mod connect;
 mod demo;
 mod device;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             Command::Run(options) => run::run(options).await,
             Command::Result(options) => client::fetch(options).await,
             Command::Nodes(options) => client::list_nodes(options).await,
+            Command::Conformance(options) => conformance::check(*options).await,
             Command::Demo => demo::demo().await,
             Command::Replay(options) => replay::replay(&options),
         }

@@ -44,6 +44,10 @@ pub(crate) enum Command {
     Result(Fetch),
     /// List the nodes of a gateway
     Nodes(Client),
+    /// Check a node or a gateway of your own, in any language, against the rules of the protocol
+    ///
+    /// Exit codes: 0 all required checks that were tried pass; 1 one fails.
+    Conformance(Box<Conformance>),
     /// See it work: a gateway, a node and a workflow in one process
     Demo,
     /// Play back a recording of `connect --record` and check that the node does the same to the byte
@@ -191,6 +195,69 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Conformance {
+    /// Check the node that this command line starts; {url} in it becomes the gateway's URL, {token} the token
+    ///
+    /// It is split as a shell would, but run without one, anew for each check. The process also gets CLAWNODE_URL and
+    /// CLAWNODE_AUTH_TOKEN. Goes before --gateway.
+    #[arg(long, env = "CLAWNODE_NODE", value_name = "CMD")]
+    pub(crate) node: Option<String>,
+    /// Check the gateway to which nodes connect at this ws:// URL
+    #[arg(long, env = "CLAWNODE_GATEWAY", value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+    #[command(flatten)]
+    pub(crate) token: Token,
+    /// Node: the seconds between the heartbeats that CMD makes it send; give it a short interval, such as 1
+    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", allow_negative_numbers = true, value_parser = positive_seconds)]
+    pub(crate) heartbeat_interval: Option<Duration>,
+    /// Node: a command that succeeds quickly
+    #[arg(long, env = "CLAWNODE_COMMAND", value_name = "NAME")]
+    pub(crate) command: Option<String>,
+    /// Its args
+    #[arg(long, env = "CLAWNODE_ARGS", value_name = "JSON", default_value = "{}", value_parser = json_object)]
+    pub(crate) args: serde_json::Value,
+    /// Node: a command that succeeds after 1 to 5 seconds
+    #[arg(long, env = "CLAWNODE_SLOW_COMMAND", value_name = "NAME")]
+    pub(crate) slow_command: Option<String>,
+    /// Its args
+    #[arg(long, env = "CLAWNODE_SLOW_ARGS", value_name = "JSON", default_value = "{}", value_parser = json_object)]
+    pub(crate) slow_args: serde_json::Value,
+    /// Node: a command whose result differs each time it runs, such as a counter or a clock
+    #[arg(long, env = "CLAWNODE_UNIQUE_COMMAND", value_name = "NAME")]
+    pub(crate) unique_command: Option<String>,
+    /// Its args
+    #[arg(long, env = "CLAWNODE_UNIQUE_ARGS", value_name = "JSON", default_value = "{}", value_parser = json_object)]
+    pub(crate) unique_args: serde_json::Value,
+    /// Node: it runs inline workflows
+    #[arg(long, env = "CLAWNODE_WORKFLOW", value_parser = BoolishValueParser::new())]
+    pub(crate) workflow: bool,
+    /// Gateway: submit work over this HTTP API, which is that of `clawnode gateway`, such as http://127.0.0.1:8080
+    #[arg(long, env = "CLAWNODE_HTTP", value_name = "URL")]
+    pub(crate) http: Option<String>,
+    /// Gateway: submit work with this command line; {node_id} in it becomes the node that is to be asked, {request_id} the request's id
+    #[arg(long, env = "CLAWNODE_SUBMIT", value_name = "CMD")]
+    pub(crate) submit: Option<String>,
+    /// Do only the check of this id; may be given several times
+    #[arg(long, env = "CLAWNODE_ONLY", value_name = "CHECK", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// List the checks with their rules, and do none
+    #[arg(long, env = "CLAWNODE_LIST", value_parser = BoolishValueParser::new())]
+    pub(crate) list: bool,
+    /// Print JSON in place of a table
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+    /// Seconds to wait for what is due before a check fails
+    #[arg(long, env = "CLAWNODE_PATIENCE", value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = positive_seconds)]
+    pub(crate) patience: Duration,
+    /// Seconds to look for what must not come, such as a second answer
+    #[arg(long, env = "CLAWNODE_SETTLE", value_name = "SECONDS", default_value = "0.5", allow_negative_numbers = true, value_parser = positive_seconds)]
+    pub(crate) settle: Duration,
+    /// Checks at a time; 1 if several of the node cannot run beside each other
+    #[arg(long, env = "CLAWNODE_JOBS", value_name = "COUNT", default_value = "4", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) jobs: u8,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Token {
     /// The token; on a command line other users of this machine can see it, unlike in a file or the environment
     #[arg(long, env = "CLAWNODE_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -284,6 +351,14 @@ pub(crate) struct Fetch {
     /// Wait at most this long for the answer
     #[arg(long, env = "CLAWNODE_WAIT", value_name = "SECONDS", default_value = "0", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) wait: Duration,
+}
+
+fn json_object(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(object @ serde_json::Value::Object(_)) => Ok(object),
+        Ok(_) => Err("give a JSON object, such as {\"text\": \"hello\"}".to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

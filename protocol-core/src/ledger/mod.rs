@@ -321,6 +321,8 @@ impl Ledger {
 
     pub(crate) fn cancel_all(&mut self, reason: &str, actions: &mut Actions) {
         let unfinished: Vec<WorkId> = self.unfinished().collect();
+        // Or else the end of one would begin another, only to end it in its turn.
+        self.waiting.clear();
         for id in unfinished {
             self.cancel(id, reason, actions).expect("the id comes from the table");
         }

@@ -501,7 +501,9 @@ impl Node {
         if matches!(self.life, Life::Stopped) || self.stopping == Stopping::Closing {
             return;
         }
-        self.stopping = Stopping::Draining;
+        if self.stopping == Stopping::No {
+            self.stopping = Stopping::Draining;
+        }
         self.ledger.close_to_new_work();
         let asked = self.now.saturating_add(grace);
         let due = self.timers.get(Deadline::Drain).map_or(asked, |before| before.min(asked));

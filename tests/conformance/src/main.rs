@@ -1,6 +1,6 @@
 //! An echo program on [`clawnode_protocol::websocket`], for `autobahn.sh`.
 //!
-//! `clawnode-conformance listen` serves on a free port of loopback, which it prints, until it is ended. `clawnode-conformance
+//! `clawnode-autobahn listen` serves on a free port of loopback, which it prints, until it is ended. `clawnode-autobahn
 //! connect HOST:PORT` runs all cases of an Autobahn fuzzing server.
 
 mod transport;
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen"] => listen(),
         ["connect", server] => run_cases(server),
-        _ => Err("usage: clawnode-conformance listen | connect HOST:PORT".into()),
+        _ => Err("usage: clawnode-autobahn listen | connect HOST:PORT".into()),
     }
 }
 

@@ -20,8 +20,8 @@ pub fn sequence_diagram(report: &Report) -> String {
             Kind::Violation => ("violation", record.at, record.lane),
         };
         let text = serde_json::to_string(&record.text).expect("a string is JSON");
-        // A script element would end at the first `</`.
-        let text = text.replace("</", "<\\/");
+        // A script element would end at `</script`, and change its rules at `<!--`.
+        let text = text.replace('<', "\\u003c");
         let (at, sent) = (record.at.as_secs_f64(), sent.as_secs_f64());
         writeln!(
             data,

@@ -187,3 +187,15 @@ fn a_handler_that_never_answers_is_found() {
     let report = simulation.run();
     assert_eq!(report.violations[0].rule, Rule::EverythingAnswered);
 }
+
+#[test]
+fn no_text_ends_the_script_of_a_picture() {
+    let name = "</script><!--<script>";
+    let simulation = Simulation::new(Mix::Calm, 1).handlers(|_| Box::new(Slow(Duration::ZERO)));
+    let report = simulation.command(Duration::from_secs(30), 0, name, "{}").record().run();
+    let page = sequence_diagram(&report);
+    assert!(page.contains("script>"), "the picture does not show the name");
+    assert_eq!(page.matches("<script").count(), 1);
+    assert_eq!(page.matches("</script").count(), 1);
+    assert!(!page.contains("<!--"));
+}

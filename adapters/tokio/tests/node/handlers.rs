@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use clawnode_protocol::Outcome;
 use clawnode_protocol::peer::FromNode;
 use clawnode_tokio::{Context, Failed, NoArgs, NodeBuilder};
 use serde_json::json;
@@ -96,4 +97,37 @@ pub(crate) async fn becomes(counter: &AtomicUsize, expected: usize) {
         }
     };
     crate::soon(reached).await;
+}
+
+/// Only another thread holds what ends the wait, and it takes its time; the node alone holds the handler.
+#[tokio::test]
+async fn a_handler_that_waits_for_something_outside_is_answered() {
+    let gateway = Gateway::bind().await;
+    let (waiting, waits) = std::sync::mpsc::channel();
+    let _node = Running::start(builder(&gateway).command("wait", move |_, _: NoArgs| {
+        let waiting = waiting.clone();
+        async move {
+            let (end, ended) = tokio::sync::oneshot::channel();
+            waiting.send(end).expect("the other thread is there");
+            Ok::<i32, Failed>(ended.await.expect("the other thread ends it"))
+                .map(|it| json!({ "it": it }))
+        }
+    }));
+    let other = std::thread::spawn(move || {
+        for end in waits.iter().take(20).collect::<Vec<_>>() {
+            end.send(7).expect("the handler waits");
+        }
+    });
+    let mut connection = gateway.accept_node().await;
+    for index in 0..20 {
+        connection.command(&format!("wait-{index}"), "wait", json!({}));
+    }
+    let mut answers = 0;
+    while answers < 20 {
+        if let Said::Message(FromNode::Answered { outcome, .. }) = connection.next().await {
+            assert!(matches!(outcome, Outcome::Completed(result) if result.get() == r#"{"it":7}"#));
+            answers += 1;
+        }
+    }
+    other.join().expect("it ends");
 }

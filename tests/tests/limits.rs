@@ -1,0 +1,214 @@
+//! Every bound of the workspace, its default, and where it is tested: at the bound, and one past it.
+//!
+//! The reason of each default stands where the bound is declared. The table is held against the sources: every field of a `Limits`
+//! and every constant that is named like a bound must have a row, and every test a row names must exist.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Row {
+    limit: &'static str,
+    default: &'static str,
+    /// `file::test`, from the root of the workspace. One test often shows both sides.
+    at: &'static str,
+    past: &'static str,
+}
+
+const fn row(
+    limit: &'static str,
+    default: &'static str,
+    at: &'static str,
+    past: &'static str,
+) -> Row {
+    Row { limit, default, at, past }
+}
+
+const fn both(limit: &'static str, default: &'static str, test: &'static str) -> Row {
+    row(limit, default, test, test)
+}
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    // limit, default, at the bound, one past it
+    both("node/config.rs running", "64", "protocol-core/src/ledger/tests.rs::running_work_is_bounded_and_the_rest_waits_its_turn"),
+    both("node/config.rs owed", "1,024", "protocol-core/src/ledger/tests.rs::what_is_owed_is_bounded"),
+    both("node/config.rs owed (refusals)", "1,024", "protocol-core/src/ledger/tests.rs::refusals_are_bounded"),
+    both("node/config.rs waiting_bytes", "64 MiB", "protocol-core/src/ledger/tests.rs::waiting_bytes_are_bounded"),
+    both("node/config.rs result_bytes", "24 MiB", "protocol-core/src/ledger/tests.rs::a_result_is_bounded"),
+    both("node/config.rs result_bytes (failures)", "24 MiB", "protocol-core/src/ledger/bounds.rs::a_failure_is_measured_as_it_is_written"),
+    both("node/config.rs result_bytes (custom messages)", "24 MiB", "protocol-core/src/node/tests.rs::a_custom_message_is_no_larger_than_a_result"),
+    both("node/config.rs kept_bytes", "64 MiB", "protocol-core/src/ledger/tests.rs::kept_results_are_bounded_and_delivered_ones_give_way"),
+    both("node/config.rs remembered", "10,000", "protocol-core/src/ledger/tests.rs::answered_requests_are_remembered_in_number_and_time"),
+    both("node/config.rs remembered_for", "1 h", "protocol-core/src/ledger/tests.rs::answered_requests_are_remembered_in_number_and_time"),
+    both("node/config.rs updates", "256", "protocol-core/src/ledger/tests.rs::updates_are_bounded_in_number_oldest_first"),
+    both("node/config.rs update_bytes", "16 MiB", "protocol-core/src/ledger/tests.rs::updates_are_bounded_in_bytes_over_all_work"),
+    both("node/config.rs transmit_bytes", "256 KiB", "protocol-core/src/node/tests.rs::updates_and_answers_wait_in_the_node_once_enough_waits_for_the_socket"),
+    both("node/config.rs fault_replies", "10", "protocol-core/src/faults.rs::a_burst_is_cut_off_and_time_earns_more"),
+    both("node/config.rs websocket", "see below", "tests/bench/tests/memory_bound.rs::no_flood_makes_a_node_hold_more_than_its_bound"),
+    both("websocket/limits.rs max_message", "25 MiB", "protocol-core/src/websocket/tests/limits.rs::a_message_at_its_limit_passes_and_one_beyond_fails_at_its_header"),
+    both("websocket/limits.rs max_head", "16 KiB", "protocol-core/src/websocket/tests/opening_client.rs::a_head_at_its_limit_passes_and_one_beyond_fails"),
+    both("websocket/limits.rs max_head (early data)", "16 KiB", "protocol-core/src/websocket/tests/opening_server.rs::bytes_behind_the_request_are_bounded"),
+    both("websocket/limits.rs max_refusal_body", "4 KiB", "protocol-core/src/websocket/tests/opening_client.rs::a_refusal_keeps_its_body_up_to_a_limit"),
+    both("websocket/limits.rs max_interim_answers", "8", "protocol-core/src/websocket/tests/opening_client.rs::interim_answers_are_skipped_up_to_a_limit"),
+    both("websocket/limits.rs max_pending_pongs", "32", "protocol-core/src/websocket/tests/limits.rs::pongs_that_wait_are_bounded"),
+    both("MAX_HEADERS", "100", "protocol-core/src/websocket/tests/opening_client.rs::a_head_at_its_limit_passes_and_one_beyond_fails"),
+    both("peer/mod.rs websocket", "see above", "tests/bench/tests/peer_memory_bound.rs::no_flood_makes_a_peer_hold_more_than_its_bound"),
+    both("peer/mod.rs websocket (max_message, sending)", "25 MiB", "protocol-core/src/peer/tests.rs::a_request_that_no_node_could_read_is_not_sent"),
+    both("peer/mod.rs transmit_bytes", "64 MiB", "protocol-core/src/peer/tests.rs::what_waits_for_a_node_is_bounded"),
+    row("peer/mod.rs transmit_bytes (fault replies)", "64 MiB", "protocol-core/src/peer/tests.rs::faulty_messages_are_told_within_a_limit", "protocol-core/src/peer/tests.rs::a_node_that_sends_faults_and_reads_nothing_fills_no_memory"),
+    both("peer/mod.rs fault_replies", "10", "protocol-core/src/peer/tests.rs::fault_replies_at_the_bound_of_their_number_are_sent_and_one_past_it_is_not"),
+    both("MOST_NAME_BYTES (requests)", "1 KiB", "protocol-core/src/dialect/nodetool/tests.rs::a_user_id_is_quoted_only_when_it_is_short"),
+    both("MOST_NAME_BYTES (acknowledgements)", "1 KiB", "protocol-core/src/peer/tests.rs::an_acknowledgement_names_no_endless_request"),
+    both("MOST_CAPABILITIES_BYTES", "256 KiB", "protocol-core/src/dialect/nodetool/tests.rs::what_a_node_can_do_must_be_said_in_256_kib"),
+    both("MOST_REASON_BYTES", "1 KiB", "protocol-core/src/ledger/bounds.rs::the_reason_of_a_refusal_is_cut"),
+    both("MOST_ERROR_BYTES", "64 KiB", "protocol-core/src/node/tests.rs::the_text_of_a_gateways_error_is_cut_and_details_out_of_all_proportion_are_left_out"),
+    both("adapters/gateway/src/config.rs connections", "4,096", "adapters/gateway/tests/gateway/limits.rs::as_many_connections_as_the_bound_are_served_and_one_more_waits_its_turn"),
+    both("adapters/gateway/src/config.rs nodes", "2,048", "adapters/gateway/src/book/bounds.rs::as_many_nodes_as_the_bound_are_taken_and_one_more_only_in_the_place_of_a_lost_one"),
+    both("adapters/gateway/src/config.rs body_bytes", "25 MiB", "adapters/gateway/tests/gateway/limits.rs::a_body_at_the_bound_is_taken_and_one_byte_more_is_not"),
+    both("adapters/gateway/src/config.rs in_flight", "4,096", "adapters/gateway/src/book/bounds.rs::as_many_requests_as_the_bound_are_in_flight_and_one_more_is_refused"),
+    both("adapters/gateway/src/config.rs unaccepted_bytes", "256 MiB", "adapters/gateway/src/book/bounds.rs::requests_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_is_refused"),
+    both("adapters/gateway/src/config.rs finished", "10,000", "adapters/gateway/src/book/bounds.rs::as_many_finished_requests_as_the_bound_are_remembered_and_one_more_makes_the_oldest_go"),
+    both("adapters/gateway/src/config.rs events", "10,000", "adapters/gateway/src/book/bounds.rs::as_many_events_as_the_bound_are_kept_and_one_more_makes_the_oldest_go"),
+    both("adapters/gateway/src/config.rs event_bytes", "16 MiB", "adapters/gateway/src/book/bounds.rs::events_of_as_many_bytes_as_the_bound_are_kept_and_one_byte_more_makes_the_oldest_go"),
+    both("adapters/gateway/src/config.rs kept_bytes", "256 MiB", "adapters/gateway/src/book/bounds.rs::answers_and_events_of_as_many_bytes_as_the_bound_are_kept_and_one_byte_more_makes_the_oldest_go"),
+    both("MOST_SENDS", "3", "adapters/gateway/src/book/bounds.rs::a_request_is_sent_three_times_and_not_a_fourth"),
+    both("LONGEST_ID", "256 bytes", "adapters/gateway/src/book/bounds.rs::a_job_id_is_kept_up_to_its_bound"),
+    both("LARGEST_REGISTRATION", "256 KiB", "adapters/gateway/src/book/bounds.rs::what_a_node_says_of_itself_is_bounded"),
+    both("LARGEST_PAGE", "500", "adapters/gateway/tests/gateway/limits.rs::a_page_has_at_most_five_hundred_requests"),
+    both("MOST_EVENTS", "256", "adapters/runtime/src/events.rs::as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go"),
+    both("MOST_BYTES", "16 MiB", "adapters/runtime/src/events.rs::events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go"),
+    both("MOST_TOKEN_BYTES", "64 KiB", "adapters/runtime/src/credentials.rs::a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more"),
+    both("MAX_NODES", "10,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
+    both("MAX_EDGES", "50,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
+    both("EDGE_BUFFER", "3", "adapters/workflows/tests/engine.rs::as_many_values_as_the_bound_wait_at_an_input_and_the_sender_of_one_more_waits_too"),
+    both("MAX_EDGE_BUFFER", "100,000", "adapters/workflows/tests/engine.rs::a_buffer_grows_to_its_limit_and_no_further"),
+    both("EVENT_BUFFER", "64", "adapters/workflows/tests/engine.rs::waiting_events_are_bounded"),
+    both("MAX_OUTPUT_VALUES", "100,000", "adapters/workflows/tests/engine.rs::an_output_keeps_a_bounded_number_of_values"),
+    both("MAX_COLLECTED", "1,000,000", "adapters/workflows/src/engine/actor.rs::a_list_is_bounded"),
+    both("MAX_DEPTH", "100", "adapters/workflows/src/engine/actor.rs::a_list_is_nested_to_a_limit"),
+    both("POLL_BUDGET", "256", "adapters/workflows/tests/engine.rs::an_endless_stream_lets_its_host_work"),
+    both("DRAIN_BUDGET", "10,000", "adapters/workflows/tests/budgets.rs::what_is_under_way_when_a_node_fails_goes_on_for_its_budget_and_no_longer"),
+    both("MAX_NODE_UPDATE_VALUE", "16 KiB", "adapters/workflows/src/engine/event.rs::large_values_are_described"),
+    both("MAX_TEMPLATE_OUTPUT", "4 MiB", "adapters/workflows/tests/nodes.rs::templates_are_bounded_in_size"),
+    both("MAX_TEMPLATE_SOURCE", "1 MiB", "adapters/workflows/tests/nodes.rs::templates_are_bounded_in_size"),
+    both("TEMPLATE_FUEL", "1,000,000", "adapters/workflows/tests/budgets.rs::a_template_may_use_its_fuel_and_no_more"),
+    both("TEMPLATE_RECURSION", "64", "adapters/workflows/tests/budgets.rs::macros_may_call_each_other_to_their_depth_and_no_deeper"),
+    both("MAX_WORKFLOW_FILE", "25 MiB", "adapters/workflows/tests/commands.rs::a_broken_file_is_reported_and_hides_nothing"),
+    both("MAX_WORKFLOW_FILES", "10,000", "adapters/workflows/tests/commands.rs::the_number_of_files_is_bounded"),
+    both("MAX_LIST_LIMIT", "10,000", "adapters/workflows/tests/commands.rs::wrong_arguments_are_named"),
+];
+
+/// Bounds without a row yet, and why each is less urgent than the others.
+const GAPS: &[(&str, &str)] = &[
+    ("MAX_CHUNK_LINE", "within max_head's and the floods' reach; http.rs"),
+    ("MAX_CONTROL", "a rule of RFC 6455, tested with the frames"),
+    ("MAX_HEADER", "a fact of RFC 6455, no bound of ours"),
+    ("MOST_IDLE", "memory the recorder keeps between blocks, not data"),
+    ("MOST_SPARE", "memory the recording keeps between batches, not data"),
+    ("MOST_HELD", "the recorder ends the recording past it"),
+    ("MOST_FORMS", "forms in which the recorder looks for one secret"),
+    ("MOST_WAITING", "the recording ends when its file is so far behind"),
+    ("MOST_TO_WRITE", "the recording ends when its file is so far behind"),
+    ("LARGEST_HEAD", "the HTTP library's own bound, given by the gateway"),
+    ("LONGEST_STATUS", "cuts a word for display"),
+    ("MAX_EVENT", "the client of the gateway, which trusts its gateway"),
+    ("LARGEST_REFUSAL", "the client of the gateway, which trusts its gateway"),
+    ("LONGEST_RETRY_AFTER", "a time, tested with the reconnects"),
+    ("LONGEST_STALL", "a time, tested with the pongs"),
+    ("DEFAULT_MAX", "a default of a node's property"),
+    ("MOST", "cuts texts for display"),
+    ("LONGEST", "cuts texts for display"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it has a parent").to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn every_test_in_the_table_exists() {
+    for Row { limit, default, at, past } in TABLE {
+        assert!(!default.is_empty(), "{limit}");
+        for test in [at, past] {
+            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{limit}: {test}"));
+            let test = format!("fn {name}(");
+            assert!(read(file).contains(&test), "{limit}: no {name} in {file}");
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_limits_has_a_row() {
+    for (file, short) in [
+        ("protocol-core/src/node/config.rs", "node/config.rs"),
+        ("protocol-core/src/websocket/limits.rs", "websocket/limits.rs"),
+        ("protocol-core/src/peer/mod.rs", "peer/mod.rs"),
+        ("adapters/gateway/src/config.rs", "adapters/gateway/src/config.rs"),
+    ] {
+        let source = read(file);
+        let (_, fields) = source.split_once("pub struct Limits {").expect("it has limits");
+        let (fields, _) = fields.split_once("\n}").expect("they end");
+        let names =
+            fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+        for name in names {
+            let limit = format!("{short} {name}");
+            assert!(TABLE.iter().any(|row| row.limit == limit), "no row for {limit}");
+        }
+    }
+}
+
+#[test]
+fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
+    let crates = [
+        "protocol-core",
+        "adapters/gateway",
+        "adapters/runtime",
+        "adapters/tokio",
+        "adapters/workflows",
+    ];
+    let mut seen = 0;
+    for file in crates.iter().flat_map(|path| sources(&root().join(path).join("src"))) {
+        let source = fs::read_to_string(&file).expect("it was listed");
+        for name in source.lines().filter_map(constant).filter(|name| is_bound(name)) {
+            seen += 1;
+            let known = TABLE.iter().any(|row| row.limit.split(' ').next() == Some(name));
+            let excused = GAPS.iter().any(|(gap, _)| *gap == name);
+            assert!(known || excused, "{name} in {} has neither", file.display());
+            assert!(!(known && excused), "{name} has both");
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// The name of the number that a line declares.
+fn constant(line: &str) -> Option<&str> {
+    let (_, declared) = line.split_once("const ")?;
+    let (name, kind) = declared.split_once(": ")?;
+    let number = ["usize", "u32", "u64", "Duration"].iter().any(|number| kind.starts_with(number));
+    number.then_some(name)
+}
+
+fn is_bound(name: &str) -> bool {
+    ["MOST", "MAX", "LONGEST", "LARGEST"].iter().any(|start| name.starts_with(start))
+        || ["_BUFFER", "_BUDGET", "_FUEL", "_RECURSION"]
+            .iter()
+            .any(|end| name.ends_with(end) && name != "READ_BUFFER")
+}
+
+/// The Rust files below a folder, without tests of their own and fuzz targets.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the workspace") {
+        let path = entry.expect("it can be read").path();
+        let skipped = path.ends_with("fuzzing") || path.ends_with("tests");
+        if path.is_dir() && !skipped {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
