@@ -8,6 +8,7 @@ mod device;
 mod error;
 mod gateway;
 mod logging;
+mod operator;
 mod options;
 mod output;
 mod pairing;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             Command::Result(options) => client::fetch(options).await,
             Command::Nodes(options) => client::list_nodes(options).await,
             Command::Conformance(options) => conformance::check(*options).await,
+            Command::Openclaw(options) => operator::ask(options).await,
             Command::Demo => demo::demo().await,
             Command::Replay(options) => replay::replay(&options),
         }

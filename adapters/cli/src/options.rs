@@ -48,6 +48,8 @@ pub(crate) enum Command {
     ///
     /// Exit codes: 0 all required checks that were tried pass; 1 one fails.
     Conformance(Box<Conformance>),
+    /// Be an operator of an OpenClaw gateway: see its nodes, approve them, and ask them to do something
+    Openclaw(Openclaw),
     /// See it work: a gateway, a node and a workflow in one process
     Demo,
     /// Play back a recording of `connect --record` and check that the node does the same to the byte
@@ -166,6 +168,83 @@ pub(crate) struct Connect {
     /// The most MiB of a recording; it keeps the beginning, where each replay must start
     #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) record_limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Openclaw {
+    /// The gateway
+    #[arg(
+        long,
+        global = true,
+        env = "CLAWNODE_URL",
+        value_name = "URL",
+        default_value = "ws://127.0.0.1:18789"
+    )]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) token: Token,
+    /// The gateway's password (OPENCLAW_GATEWAY_PASSWORD is read as well)
+    #[arg(long, env = "CLAWNODE_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// Trust the certificates in this PEM file in place of the system's
+    #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The SHA-256 fingerprint of the one certificate that the gateway may show
+    #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
+    pub(crate) tls_fingerprint: Option<String>,
+    /// Where this operator keeps its identity; needed only for a gateway on another machine
+    #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print the gateway's own answer, JSON
+    #[arg(long, global = true, env = "CLAWNODE_JSON")]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// List the nodes: who is connected, what they may do, and what waits for approval
+    Nodes,
+    /// List the devices: those that wait for approval, and those that are paired
+    Devices,
+    /// Approve a device, or what a node may do
+    Approve {
+        /// The request's id, as `devices` and `nodes` show it
+        #[arg(value_name = "REQUEST_ID", required_unless_present = "all")]
+        request_id: Option<String>,
+        /// Approve everything that waits
+        #[arg(long, env = "CLAWNODE_ALL", conflicts_with = "request_id")]
+        all: bool,
+    },
+    /// Ask a node to run a command
+    Invoke {
+        /// The node's id or name
+        node: String,
+        /// The command, such as system.which
+        command: String,
+        /// Its parameters, JSON (default: {})
+        params: Option<String>,
+        /// Seconds the node has; 0 for as long as it takes
+        #[arg(long, env = "CLAWNODE_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+        timeout: Duration,
+    },
+    /// Call a method of the gateway
+    Call {
+        /// The method, such as node.list
+        method: String,
+        /// Its parameters, JSON (default: {})
+        params: Option<String>,
+    },
+    /// Make a setup code, good for pairing one device within ten minutes
+    SetupCode {
+        /// Where the device will reach the gateway
+        #[arg(long, env = "CLAWNODE_PUBLIC_URL", value_name = "URL")]
+        public_url: Option<String>,
+        /// Pair the device without any right to run commands
+        #[arg(long, env = "CLAWNODE_LIMITED")]
+        limited: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

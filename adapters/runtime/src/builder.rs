@@ -127,6 +127,11 @@ impl<R: Runtime> NodeBuilder<R> {
         })
     }
 
+    /// Whether the gateway is on this machine for certain.
+    pub fn is_loopback(&self) -> bool {
+        self.url.is_loopback()
+    }
+
     // Who the node is.
 
     /// Speaks the openclaw dialect, as this device. Without it the node speaks nodetool. A device has its own name, so

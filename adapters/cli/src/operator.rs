@@ -1,0 +1,273 @@
+//! `clawnode openclaw`: what an operator asks of an OpenClaw gateway.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clawnode_tokio::openclaw::Openclaw;
+use clawnode_tokio::{CallError, CallFailed, Event, Handle, Node, NodeEvent};
+use serde_json::{Value, json};
+
+use crate::client::read_token;
+use crate::connect::password;
+use crate::device::DataDir;
+use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
+use crate::options::{self, Ask};
+
+/// Connects as an operator, asks, shows the answer, and is gone.
+pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
+    let node = describe(&options)?;
+    let handle = node.handle();
+    let mut events = handle.events();
+    let running = tokio::spawn(node.run());
+    let answer = async {
+        loop {
+            match events.next().await {
+                Some(Event::Node(NodeEvent::Ready)) => break,
+                Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
+                    return Err(Failure::new(UNAVAILABLE, chain(&reason)));
+                }
+                Some(Event::Stopped(reason)) => {
+                    return Err(Failure::new(
+                        REFUSED,
+                        format!("the gateway refuses this operator: {reason}"),
+                    ));
+                }
+                Some(_) => {}
+                None => return Err(Failure::new(UNAVAILABLE, "the connection ended")),
+            }
+        }
+        Operator { handle: &handle, json: options.json }.run(&options.ask).await
+    };
+    let answer = answer.await;
+    handle.stop(Duration::ZERO);
+    let _ = running.await;
+    answer
+}
+
+fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
+    let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
+    let builder = Node::builder(&options.url).map_err(|error| usage(&error))?;
+    let version = env!("CARGO_PKG_VERSION");
+    // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
+    let identity = if builder.is_loopback() {
+        None
+    } else {
+        DataDir::open(options.data_dir.as_deref())?.identity(true)?
+    };
+    let mut openclaw = Openclaw::operator(identity, version, SCOPES.map(str::to_owned));
+    if let Some(password) = password(options.password.as_ref()) {
+        openclaw = openclaw.password(password);
+    }
+    let mut builder = builder.openclaw(openclaw);
+    let known = || std::env::var("OPENCLAW_GATEWAY_TOKEN").ok().filter(|token| !token.is_empty());
+    if let Some(token) = read_token(&options.token)? {
+        builder = builder.token(token.expose());
+    } else if let Some(token) = known() {
+        builder = builder.token(token);
+    }
+    if let Some(file) = &options.tls_ca {
+        builder = builder.tls_ca(file);
+    }
+    if let Some(text) = &options.tls_fingerprint {
+        let fingerprint = text.parse();
+        builder = builder.tls_fingerprint(
+            fingerprint.map_err(|error| Failure::usage(format!("--tls-fingerprint: {error}")))?,
+        );
+    }
+    builder.build().map_err(|error| usage(&error))
+}
+
+struct Operator<'a> {
+    handle: &'a Handle,
+    json: bool,
+}
+
+impl Operator<'_> {
+    async fn run(&self, ask: &Ask) -> Result<(), Failure> {
+        match ask {
+            Ask::Nodes => {
+                let list = self.call("node.list", json!({})).await?;
+                self.show(&list, |out, list| nodes(out, &list["nodes"]))
+            }
+            Ask::Devices => {
+                let list = self.call("device.pair.list", json!({})).await?;
+                self.show(&list, devices)
+            }
+            Ask::Approve { request_id, all } => self.approve(request_id.as_deref(), *all).await,
+            Ask::Invoke { node, command, params, timeout } => {
+                let node = self.node_id(node).await?;
+                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                let asked = json!({
+                    "nodeId": node,
+                    "command": command,
+                    "params": parsed(params.as_deref())?,
+                    "timeoutMs": timeout_ms,
+                    "idempotencyKey": random_key()?,
+                });
+                let grace = Duration::from_secs(10);
+                let answer: Value = self
+                    .handle
+                    .call_within("node.invoke", &asked, *timeout + grace)
+                    .await
+                    .map_err(failed)?;
+                self.show(&answer, |out, answer| writeln!(out, "{:#}", answer["payload"]))
+            }
+            Ask::Call { method, params } => {
+                let answer = self.call(method, parsed(params.as_deref())?).await?;
+                writeln!(io::stdout(), "{answer:#}")?;
+                Ok(())
+            }
+            Ask::SetupCode { public_url, limited } => {
+                let profile = if *limited { "limited" } else { "node" };
+                let mut asked = json!({ "bootstrapProfile": profile });
+                if let Some(url) = public_url {
+                    asked["publicUrl"] = json!(url);
+                }
+                let answer = self.call("device.pair.setupCode", asked).await?;
+                self.show(&answer, |out, answer| {
+                    let code = answer["setupCode"].as_str().unwrap_or_default();
+                    writeln!(out, "oc-pair://{code}")
+                })
+            }
+        }
+    }
+
+    /// Approves devices and what nodes may do, whichever a request is about.
+    async fn approve(&self, request_id: Option<&str>, all: bool) -> Result<(), Failure> {
+        let mut approved = Vec::new();
+        for (list, approve) in
+            [("device.pair.list", "device.pair.approve"), ("node.pair.list", "node.pair.approve")]
+        {
+            let pending = self.call(list, json!({})).await?;
+            for request in pending["pending"].as_array().into_iter().flatten() {
+                let Some(id) = request["requestId"].as_str() else { continue };
+                if all || request_id == Some(id) {
+                    self.call(approve, json!({ "requestId": id })).await?;
+                    approved.push(request.clone());
+                }
+            }
+        }
+        if approved.is_empty() {
+            return Err(Failure::new(
+                FAILED,
+                "no such request waits for approval; `clawnode openclaw devices` and `... nodes` show those that do",
+            ));
+        }
+        self.show(&Value::Array(approved), |out, approved| {
+            for request in approved.as_array().into_iter().flatten() {
+                writeln!(out, "approved {} {}", text(&request["requestId"]), name(request))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The id of a node that people call by its name.
+    async fn node_id(&self, node: &str) -> Result<String, Failure> {
+        let list = self.call("node.list", json!({})).await?;
+        let nodes = list["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let found: Vec<&str> = nodes
+            .iter()
+            .filter(|known| known["nodeId"] == node || known["displayName"] == node)
+            .filter_map(|known| known["nodeId"].as_str())
+            .collect();
+        match found[..] {
+            [id] => Ok(id.to_owned()),
+            [] => Err(Failure::new(
+                FAILED,
+                format!("the gateway knows no node `{node}`; `clawnode openclaw nodes` lists them"),
+            )),
+            _ => Err(Failure::new(
+                FAILED,
+                format!("{} nodes are called `{node}`; give the id", found.len()),
+            )),
+        }
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Result<Value, Failure> {
+        self.handle.call(method, &params).await.map_err(failed)
+    }
+
+    fn show(
+        &self,
+        answer: &Value,
+        people: impl FnOnce(&mut io::StdoutLock<'_>, &Value) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{answer:#}")?;
+        } else {
+            people(&mut out, answer)?;
+        }
+        Ok(())
+    }
+}
+
+fn nodes(out: &mut impl io::Write, nodes: &Value) -> io::Result<()> {
+    writeln!(out, "{:64}  {:20}  {:9}  COMMANDS (PENDING)", "NODE ID", "NAME", "STATUS")?;
+    for node in nodes.as_array().into_iter().flatten() {
+        let status = if node["connected"] == true { "connected" } else { "away" };
+        let pending = words(&node["pendingDeclaredCommands"]);
+        let pending = if pending.is_empty() { pending } else { format!(" ({pending})") };
+        let (id, name) = (text(&node["nodeId"]), text(&node["displayName"]));
+        writeln!(out, "{id:64}  {name:20}  {status:9}  {}{pending}", words(&node["commands"]))?;
+        if let Some(request) = node["pendingRequestId"].as_str() {
+            writeln!(out, "    waits for: clawnode openclaw approve {request}")?;
+        }
+    }
+    Ok(())
+}
+
+fn devices(out: &mut io::StdoutLock<'_>, list: &Value) -> io::Result<()> {
+    writeln!(out, "{:64}  {:20}  {:8}  STATUS", "DEVICE ID", "NAME", "ROLE")?;
+    for device in list["pending"].as_array().into_iter().flatten() {
+        let request = text(&device["requestId"]);
+        let (id, role) = (text(&device["deviceId"]), text(&device["role"]));
+        writeln!(
+            out,
+            "{id:64}  {:20}  {role:8}  waits for: clawnode openclaw approve {request}",
+            name(device)
+        )?;
+    }
+    for device in list["paired"].as_array().into_iter().flatten() {
+        let (id, role) = (text(&device["deviceId"]), words(&device["roles"]));
+        writeln!(out, "{id:64}  {:20}  {role:8}  paired", name(device))?;
+    }
+    Ok(())
+}
+
+fn name(value: &Value) -> String {
+    text(&value["displayName"])
+}
+
+/// Text of others, without what a terminal would obey.
+fn text(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+fn words(value: &Value) -> String {
+    value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn parsed(params: Option<&str>) -> Result<Value, Failure> {
+    serde_json::from_str(params.unwrap_or("{}"))
+        .map_err(|error| Failure::usage(format!("the parameters must be JSON: {error}")))
+}
+
+fn random_key() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::new(FAILED, error.to_string()))?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+fn failed(error: CallFailed) -> Failure {
+    let code = match &error {
+        CallFailed::Gateway(CallError::Refused { .. }) => FAILED,
+        _ => UNAVAILABLE,
+    };
+    Failure::new(code, chain(&error))
+}
+
+/// Everything that the commands here ask for.
+const SCOPES: [&str; 5] =
+    ["operator.read", "operator.write", "operator.admin", "operator.pairing", "operator.approvals"];
