@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clawnode_tokio::openclaw::Openclaw;
-use clawnode_tokio::{CallError, CallFailed, Event, Handle, Node, NodeEvent};
+use clawnode_tokio::{CallError, CallFailed, Event, Handle, Limits, Node, NodeEvent};
 use serde_json::{Value, json};
 
 use crate::client::read_token;
@@ -58,7 +58,10 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     if let Some(password) = password(options.password.as_ref()) {
         openclaw = openclaw.password(password);
     }
-    let mut builder = builder.openclaw(openclaw);
+    let mut limits = Limits::default();
+    // A gateway gives an operator each answer of a node twice, as text and as it is.
+    limits.websocket.max_message *= 4;
+    let mut builder = builder.openclaw(openclaw).limits(limits);
     let known = || std::env::var("OPENCLAW_GATEWAY_TOKEN").ok().filter(|token| !token.is_empty());
     if let Some(token) = read_token(&options.token)? {
         builder = builder.token(token.expose());

@@ -289,12 +289,20 @@ impl Node {
             AfterDenial::Retry => Delay::Usual,
             AfterDenial::RetryAfter(time) => Delay::AtLeast(time),
             AfterDenial::AwaitApproval => Delay::Approval,
-            AfterDenial::Stop if self.ever_ready => Delay::Longest,
+            // With nothing left to show there is nothing that could change.
+            AfterDenial::Stop if self.ever_ready && !self.is_empty_handed(forget) => Delay::Longest,
             AfterDenial::Stop => {
                 return self.close_within_deadline(Ending::Stop(StopReason::Denied(denial)));
             }
         };
         self.close_within_deadline(Ending::Retry { reason: LostReason::Denied(denial), after });
+    }
+
+    fn is_empty_handed(&self, forgetting: bool) -> bool {
+        let Some(Link { credentials, .. }) = &self.link else { return false };
+        let Credentials { token, password, device_token, bootstrap_token } = credentials;
+        let kept = device_token.as_ref().filter(|_| !forgetting);
+        [token, password, bootstrap_token].into_iter().flatten().chain(kept).next().is_none()
     }
 
     /// Ends the connection from this side, for another try at once.
