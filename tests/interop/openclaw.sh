@@ -19,8 +19,14 @@ GATEWAY="" NODE="" LAB="" FAILED=0 CASES=0
 
 skip() { echo "OpenClaw interop skipped: $*"; exit 0; }
 stop() { [ -n "$1" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null; true; }
-# The gateway has processes of its own.
-kill_gateway() { [ -n "$GATEWAY" ] && kill "-$1" -- "-$GATEWAY" 2>/dev/null && wait "$GATEWAY" 2>/dev/null; true; }
+# The gateway has processes of its own, in groups of their own; what they share is where they write.
+kill_gateway() { # SIGNAL
+    local process
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/fd/1" 2>/dev/null)" != "$WORK/gateway.log" ] || kill "-$1" "${process#/proc/}" 2>/dev/null || true
+    done
+    [ -z "$GATEWAY" ] || wait "$GATEWAY" 2>/dev/null || true
+}
 finish() { stop "$NODE"; stop "$LAB"; kill_gateway TERM; rm -rf "$WORK"; }
 trap finish EXIT
 
@@ -55,8 +61,8 @@ start_gateway() {
     ! curl -sm 2 "http://127.0.0.1:$PORT/" >/dev/null 2>&1 || { echo "something listens on port $PORT already; choose another with CLAWNODE_INTEROP_PORT"; exit 1; }
     env PATH="$INSTALL/node_modules/node/bin:$PATH" HOME="$WORK" OPENCLAW_HOME="$WORK" NO_COLOR=1 \
         OPENCLAW_SKIP_CHANNELS=1 OPENCLAW_SKIP_CRON=1 OPENCLAW_NO_AUTO_UPDATE=1 OPENCLAW_DISABLE_BONJOUR=1 \
-        OPENCLAW_SKIP_STARTUP_MODEL_PREWARM=1 OPENCLAW_NO_RESPAWN=1 DO_NOT_TRACK=1 \
-        setsid node "$INSTALL/node_modules/openclaw/openclaw.mjs" gateway run >>"$WORK/gateway.log" 2>&1 &
+        OPENCLAW_SKIP_STARTUP_MODEL_PREWARM=1 DO_NOT_TRACK=1 \
+        node "$INSTALL/node_modules/openclaw/openclaw.mjs" gateway run >>"$WORK/gateway.log" 2>&1 &
     GATEWAY=$!
     until_true 90 curl -fsm 2 "http://127.0.0.1:$PORT/readyz" || { cat "$WORK/gateway.log"; exit 1; }
 }

@@ -185,6 +185,10 @@ impl Node {
         self.ever_ready = true;
         self.timers.clear(Deadline::Register);
         self.expect_life();
+        if self.session.awaits_welcome() {
+            // The gateway itself says that all is well (openclaw page 9).
+            self.backoff.reset();
+        }
         self.approval_backoff.reset();
         self.publications.reset();
         self.actions.push_back(Action::Notify(Event::Ready));
