@@ -18,7 +18,7 @@ WORK=$(mktemp -d)
 GATEWAY="" NODE="" LAB="" FAILED=0 CASES=0
 
 skip() { echo "OpenClaw interop skipped: $*"; exit 0; }
-stop() { [ -n "$1" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null; true; }
+stop() { [ -z "$1" ] || { kill "$1" 2>/dev/null && wait "$1" 2>/dev/null; } || true; }
 # The gateway has processes of its own, in groups of their own; what they share is where they write.
 kill_gateway() { # SIGNAL
     local process
