@@ -11,6 +11,8 @@ mod identity;
 mod node;
 mod refusal;
 mod setup_code;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
