@@ -95,12 +95,21 @@ const TABLE: &[Row] = &[
     both("TEMPLATE_RECURSION", "64", "adapters/workflows/tests/budgets.rs::macros_may_call_each_other_to_their_depth_and_no_deeper"),
     both("MAX_WORKFLOW_FILE", "25 MiB", "adapters/workflows/tests/commands.rs::a_broken_file_is_reported_and_hides_nothing"),
     both("MAX_WORKFLOW_FILES", "10,000", "adapters/workflows/tests/commands.rs::the_number_of_files_is_bounded"),
+    both("node/config.rs calls", "1,024", "protocol-core/src/dialect/openclaw/tests.rs::calls_without_a_reply_are_bounded"),
+    both("MOST_CONNECT_BYTES", "64 KiB", "protocol-core/src/dialect/openclaw/tests.rs::the_path_gives_way_to_the_commands_and_then_there_is_no_more_room"),
+    both("MOST_BYTES", "25 MiB, or what the gateway says", "protocol-core/src/dialect/openclaw/tests.rs::a_result_goes_as_text_as_it_is_or_not_at_all_as_the_gateway_has_room"),
+    both("MOST_CHUNK_UNITS", "16,384", "protocol-core/src/dialect/openclaw/tests.rs::progress_goes_in_numbered_pieces_of_16384_units"),
+    both("LONGEST_DELAY", "5 s", "protocol-core/src/dialect/openclaw/tests.rs::what_is_said_too_early_is_said_again_and_a_missing_approval_is_told"),
+    both("MOST_SETUP_CODE_BYTES", "24 KiB", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),
+    both("MOST_CANDIDATES", "8", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),
+    both("MOST_TEXT_BYTES", "512", "protocol-core/src/dialect/openclaw/refusal.rs::anything_is_read_and_cut_to_size"),
     both("MAX_LIST_LIMIT", "10,000", "adapters/workflows/tests/commands.rs::wrong_arguments_are_named"),
 ];
 
 /// Bounds without a row yet, and why each is less urgent than the others.
 const GAPS: &[(&str, &str)] = &[
     ("MAX_CHUNK_LINE", "within max_head's and the floods' reach; http.rs"),
+    ("MOST_MESSAGE_BYTES", "cuts a failure's sentence, which the ledger's budgets bound before"),
     ("MAX_CONTROL", "a rule of RFC 6455, tested with the frames"),
     ("MAX_HEADER", "a fact of RFC 6455, no bound of ours"),
     ("MOST_IDLE", "memory the recorder keeps between blocks, not data"),

@@ -7,6 +7,7 @@ mod demo;
 mod device;
 mod error;
 mod gateway;
+mod identity;
 mod logging;
 mod operator;
 mod options;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             Command::Result(options) => client::fetch(options).await,
             Command::Nodes(options) => client::list_nodes(options).await,
             Command::Conformance(options) => conformance::check(*options).await,
+            Command::Identity(options) => identity::run(&options),
             Command::Openclaw(options) => operator::ask(options).await,
             Command::Demo => demo::demo().await,
             Command::Replay(options) => replay::replay(&options),

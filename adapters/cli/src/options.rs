@@ -48,6 +48,8 @@ pub(crate) enum Command {
     ///
     /// Exit codes: 0 all required checks that were tried pass; 1 one fails.
     Conformance(Box<Conformance>),
+    /// Who this machine is to OpenClaw gateways
+    Identity(Identity),
     /// Be an operator of an OpenClaw gateway: see its nodes, approve them, and ask them to do something
     Openclaw(Openclaw),
     /// See it work: a gateway, a node and a workflow in one process
@@ -168,6 +170,29 @@ pub(crate) struct Connect {
     /// The most MiB of a recording; it keeps the beginning, where each replay must start
     #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) record_limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Identity {
+    /// Where the identity is kept (default: the platform's place for such data)
+    #[arg(long, global = true, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: IdentityCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Show the device's id and public key, and the gateways that know it
+    Show,
+    /// Make an identity
+    New {
+        /// Even if there is one, which is kept as identity.json.1
+        #[arg(long, env = "CLAWNODE_FORCE")]
+        force: bool,
+    },
+    /// Print the public half as JSON; the key itself is in the file that `show` names
+    Export,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 //!
 //! The commands are named as arguments. The gateway must allow them: `gateway.nodes.commands.allow`.
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Duration;
 
 use clawnode_tokio::openclaw::{Identity, Openclaw};

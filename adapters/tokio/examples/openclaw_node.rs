@@ -2,6 +2,8 @@
 //!
 //! The gateway's operator approves it twice: the device (`openclaw devices approve`), and what it may do (`openclaw nodes approve`).
 
+#![allow(clippy::print_stdout)]
+
 use std::collections::BTreeMap;
 
 use clawnode_tokio::openclaw::{Identity, Openclaw};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Identity;
-use super::identity::DevicePayload;
+use super::{DevicePayload, Identity};
 use crate::secret::{Credentials, Secret};
 
 /// Who this node is to a gateway of this dialect.

@@ -49,32 +49,51 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What a device signs (openclaw page 4.2).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DevicePayload<'a> {
-    pub(crate) device_id: &'a str,
-    pub(crate) client_id: &'a str,
-    pub(crate) client_mode: &'a str,
-    pub(crate) role: &'a str,
-    pub(crate) scopes: &'a [String],
-    pub(crate) signed_at_ms: u64,
+/// What a device signs (openclaw page 4.2). A node does it by itself; this is for those who play the gateway.
+#[derive(Clone, Copy)]
+pub struct DevicePayload<'a> {
+    /// [`Identity::device_id`].
+    pub device_id: &'a str,
+    /// `client.id` of the `connect` request.
+    pub client_id: &'a str,
+    /// `client.mode`.
+    pub client_mode: &'a str,
+    /// `role`.
+    pub role: &'a str,
+    /// `scopes`, in the order sent.
+    pub scopes: &'a [String],
+    /// `device.signedAt`: the challenge's time in milliseconds.
+    pub signed_at_ms: u64,
     /// The first of token, device token and bootstrap token that is shown; empty if none is.
-    pub(crate) token: &'a str,
-    pub(crate) nonce: &'a str,
-    /// As they are sent; empty if they are not.
-    pub(crate) platform: &'a str,
-    pub(crate) device_family: &'a str,
+    pub token: &'a str,
+    /// The challenge's nonce.
+    pub nonce: &'a str,
+    /// `client.platform` as it is sent.
+    pub platform: &'a str,
+    /// `client.deviceFamily` as it is sent; empty if it is not.
+    pub device_family: &'a str,
+}
+
+/// The token is not shown.
+impl fmt::Debug for DevicePayload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevicePayload")
+            .field("device_id", &self.device_id)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
 }
 
 impl DevicePayload<'_> {
-    pub(crate) fn v3(&self) -> String {
+    /// The text that is signed. It holds the credential.
+    pub fn v3(&self) -> String {
         let platform = self.platform.trim().to_ascii_lowercase();
         let family = self.device_family.trim().to_ascii_lowercase();
         format!("v3{}|{platform}|{family}", self.common())
     }
 
     /// The older form, which gateways take as well.
-    pub(crate) fn v2(&self) -> String {
+    pub fn v2(&self) -> String {
         format!("v2{}", self.common())
     }
 
@@ -87,8 +106,8 @@ impl DevicePayload<'_> {
     }
 }
 
-/// Whether the holder of this public key, in base64url or base64, signed this text.
-pub(crate) fn verify(public_key: &str, text: &str, signature: &str) -> bool {
+/// Whether the holder of this public key, in base64url or base64, signed this text (RFC 8032). For those who play the gateway.
+pub fn verify(public_key: &str, text: &str, signature: &str) -> bool {
     let verified = || {
         let key = VerifyingKey::from_bytes(&raw_key(public_key)?).ok()?;
         let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
@@ -98,8 +117,8 @@ pub(crate) fn verify(public_key: &str, text: &str, signature: &str) -> bool {
     verified().is_some()
 }
 
-/// The id of the device with this public key, in base64url or base64.
-pub(crate) fn device_id_of(public_key: &str) -> Option<String> {
+/// The id of the device with this public key, in base64url or base64. For those who play the gateway.
+pub fn device_id_of(public_key: &str) -> Option<String> {
     raw_key(public_key).map(|key| device_id(&key))
 }
 

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 
 pub use connect::{Client, Config, Device, Role};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
-pub use identity::Identity;
+pub use identity::{DevicePayload, Identity, device_id_of, verify};
 pub(crate) use node::Node;
 pub use refusal::{Reaction, Refusal, RefusalCode};
 pub use setup_code::{Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode};
