@@ -25,7 +25,13 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     };
     let gateway = Gateway::choose(&options, pairing).await?;
     let data = DataDir::open(options.data_dir.as_deref())?;
-    let protocol = gateway.protocol(&options, &data);
+    let mut protocol = gateway.protocol(&options, &data);
+    if options.record.is_some() && protocol == Protocol::Auto {
+        tracing::info!(
+            "only the connection with a nodetool gateway can be recorded, so this node speaks nodetool"
+        );
+        protocol = Protocol::Nodetool;
+    }
 
     let mut builder = Node::builder(&gateway.url)
         .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;

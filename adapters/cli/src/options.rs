@@ -160,7 +160,7 @@ pub(crate) struct Connect {
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,
-    /// Record all that happens to this node to FILE, for `clawnode replay`; an older FILE becomes FILE.1
+    /// Record all that happens to this node of a nodetool gateway to FILE, for `clawnode replay`; an older FILE becomes FILE.1
     ///
     /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
     /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins

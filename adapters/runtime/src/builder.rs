@@ -95,6 +95,11 @@ pub enum BuildError {
         "without TLS (ws://) an openclaw gateway is spoken to on this machine and in private networks only; use wss://"
     )]
     PublicWithoutTls,
+    /// In the openclaw dialect the gateway says secrets, which a recording must not hold.
+    #[error(
+        "only the connection with a nodetool gateway can be recorded; leave the recording out, or openclaw"
+    )]
+    RecordingOpenclaw,
     /// TLS cannot be set up: the file of certificate authorities, or those of the system, cannot be used.
     #[error("{0}")]
     Tls(String),
@@ -255,7 +260,7 @@ impl<R: Runtime> NodeBuilder<R> {
     ///
     /// A thread of its own writes. It has what happened within a fraction of a second, and all of it when
     /// [`Node::run`] returns. When the file fails or is too slow, or the limit is reached, the recording ends with a
-    /// word in the log, and the node goes on. **What the gateway says and what handlers answer is in the recording**;
+    /// word in the log, and the node goes on. Only nodes of nodetool gateways are recorded. **What the gateway says and what handlers answer is in the recording**;
     /// credentials are not. See [`clawnode_protocol::recording`].
     pub fn record(mut self, file: impl Write + Send + 'static, limit: u64) -> Self {
         self.recording = Some((Box::new(file), limit));
@@ -340,6 +345,9 @@ impl<R: Runtime> NodeBuilder<R> {
     /// The first mistake in the description.
     pub fn build(mut self) -> Result<Node<R>, BuildError> {
         self.check();
+        if self.recording.is_some() && self.openclaw.is_some() {
+            self.note(BuildError::RecordingOpenclaw);
+        }
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }

@@ -25,7 +25,7 @@ use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
 use crate::openclaw::Openclaw;
-use crate::recording::Recording;
+use crate::recording::{ENOUGH, GATHER, Recording};
 use crate::runtime::{ByteStream, Runtime};
 use crate::shared::EndOnDrop;
 use crate::tls::Tls;
@@ -43,6 +43,8 @@ pub(crate) struct Driver<R: Runtime> {
     core: Recorder,
     /// Where the recording goes, if there is one.
     recording: Option<Recording>,
+    /// When what was recorded so far is handed on, if it is not enough for that before.
+    gather: Option<BoxFuture<()>>,
     runtime: R,
     gateway: Gateway,
     credentials: Credentials,
@@ -121,6 +123,7 @@ impl<R: Runtime> Driver<R> {
         Self {
             core,
             recording,
+            gather: None,
             runtime,
             gateway,
             credentials,
@@ -156,21 +159,32 @@ impl<R: Runtime> Driver<R> {
             }
             if !busy && self.sleep(cx) {
                 self.publish();
-                self.keep_recording();
+                self.keep_recording(cx);
                 return Poll::Pending;
             }
         }
         self.publish();
-        self.keep_recording();
+        self.keep_recording(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Hands on what was recorded.
-    fn keep_recording(&mut self) {
+    /// Hands on what was recorded when it is enough, is old enough, or is all there will be.
+    fn keep_recording(&mut self, cx: &mut TaskContext<'_>) {
         let Some(recording) = self.recording.as_ref().filter(|_| self.core.waiting() > 0) else {
             return;
         };
+        if self.core.is_recording() && self.core.waiting() < ENOUGH {
+            let runtime = &self.runtime;
+            let gather = self.gather.get_or_insert_with(|| {
+                let runtime = runtime.clone();
+                Box::pin(async move { runtime.sleep(GATHER).await })
+            });
+            if gather.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
+        self.gather = None;
         if !self.core.is_recording() {
             warn!("the recording ends here: it is as large as it may be");
         }
@@ -713,6 +727,15 @@ impl<R: Runtime> Driver<R> {
         }
         self.publish();
         self.shared.0.notify(&Event::Node(event));
+    }
+}
+
+/// A node whose run is dropped, or panics, leaves a recording up to there.
+impl<R: Runtime> Drop for Driver<R> {
+    fn drop(&mut self) {
+        if let Some(recording) = &self.recording {
+            recording.push(&mut self.core);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The way of a recording to its file: a thread that writes, so that no disk makes the node wait.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
 use std::pin::pin;
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use clawnode_protocol::recording::{End, Recorder};
+use clawnode_protocol::recording::{End, Piece, Recorder};
 use tracing::warn;
 
 use crate::runtime::Runtime;
@@ -33,9 +34,11 @@ struct Spool {
 
 #[derive(Default)]
 struct State {
-    bytes: Vec<u8>,
-    /// The thread knows that there is something to write.
-    told: bool,
+    pieces: VecDeque<Piece>,
+    /// Bytes in them, and in what is being written.
+    waiting: usize,
+    /// Blocks that were written, to be filled again: their memory is warm.
+    spare: Vec<Vec<u8>>,
     /// Nothing more comes.
     closed: bool,
     /// The file does not take any more.
@@ -58,21 +61,21 @@ impl Recording {
         }
     }
 
-    /// Takes what `recorder` has, and ends it when the file cannot follow.
+    /// Takes what `recorder` has, and ends it when the file cannot follow. Worth its while for [`ENOUGH`] bytes.
     pub(crate) fn push(&self, recorder: &mut Recorder) {
         let mut state = self.spool.lock();
         if state.failed {
             return recorder.abandon();
         }
-        if state.bytes.len() > MOST_WAITING && recorder.is_recording() {
+        if state.waiting > MOST_WAITING && recorder.is_recording() {
             warn!("the recording ends here: the disk is slower than the node");
             recorder.end(End::Behind);
         }
-        recorder.take(&mut state.bytes);
-        let enough = state.bytes.len() > ENOUGH;
-        if !std::mem::replace(&mut state.told, true) || enough {
-            self.spool.changed.notify_one();
-        }
+        let memory = state.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        let Some(piece) = recorder.take_piece(memory) else { return };
+        state.waiting += piece.len();
+        state.pieces.push_back(piece);
+        self.spool.changed.notify_one();
     }
 
     /// Waits until everything is written, for a few seconds at most.
@@ -104,42 +107,38 @@ impl Spool {
 
     /// The life of the thread.
     fn write(&self, mut file: Box<dyn Write + Send>, writing: Sender<()>) {
-        let mut batch = Vec::new();
-        while self.next(&mut batch) {
-            if let Err(error) = file.write_all(&batch).and_then(|()| file.flush()) {
+        while let Some(piece) = self.next() {
+            let size = piece.len();
+            let mut block = piece.seal();
+            if let Err(error) = file.write_all(&block).and_then(|()| file.flush()) {
                 self.fail(&error);
                 break;
             }
-            batch.clear();
-            batch.shrink_to(ENOUGH);
+            let mut state = self.lock();
+            state.waiting -= size;
+            if state.spare.len() < MOST_SPARE && block.capacity() <= 2 * BLOCK {
+                block.clear();
+                state.spare.push(block);
+            }
         }
         // Closes the file before anyone hears of the end.
         drop(file);
         drop(writing);
     }
 
-    /// Waits for something to write and, since more tends to follow, a little longer. False at the end.
-    fn next(&self, batch: &mut Vec<u8>) -> bool {
-        let idle = |state: &mut State| state.bytes.is_empty() && !state.closed;
-        let mut state = self.lock();
-        if state.bytes.is_empty() {
-            state.told = false;
-            state = self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
-        }
-        let gathering = |state: &mut State| state.bytes.len() <= ENOUGH && !state.closed;
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(state, GATHER, gathering)
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut state.bytes, batch);
-        !batch.is_empty()
+    /// Waits for something to write. `None` at the end.
+    fn next(&self) -> Option<Piece> {
+        let idle = |state: &mut State| state.pieces.is_empty() && !state.closed;
+        let state = self.changed.wait_while(self.lock(), idle);
+        state.unwrap_or_else(PoisonError::into_inner).pieces.pop_front()
     }
 
     fn fail(&self, error: &io::Error) {
         warn!(%error, "the recording ends here: the file cannot be written");
         let mut state = self.lock();
         state.failed = true;
-        state.bytes = Vec::new();
+        state.pieces.clear();
+        state.spare.clear();
     }
 
     /// Nothing under this lock can panic halfway, so a poisoned lock is as good as a sound one.
@@ -148,11 +147,18 @@ impl Spool {
     }
 }
 
-/// How long a recording is gathered before it is written.
-const GATHER: Duration = Duration::from_millis(200);
+/// How long a recording is gathered at most before it is written: what is lost when the machine ends at once.
+pub(crate) const GATHER: Duration = Duration::from_millis(200);
 
-/// So many bytes are worth a write at once.
-const ENOUGH: usize = 1 << 20;
+/// So many bytes are written at once: few enough to stay in a processor's cache, and enough that waking the thread costs
+/// next to nothing.
+pub(crate) const ENOUGH: usize = 256 << 10;
+
+/// The size of a block: one drain of the node may go past [`ENOUGH`].
+const BLOCK: usize = ENOUGH + (64 << 10);
+
+/// Blocks that are kept to be filled again.
+const MOST_SPARE: usize = 2;
 
 /// Bytes that may wait for a slow disk; the recording ends rather than take more memory. One large message may come on
 /// top.

@@ -1,6 +1,6 @@
 //! Digests of what a node does: equal for equal content, in every version that means the same by it.
 
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::record::{ActionKind, Mark};
 use super::secrets::Secrets;
@@ -9,6 +9,11 @@ use crate::call::CallId;
 use crate::node::{Action, Event, LostReason, StopReason};
 use crate::websocket::{Closed, Refusal, RetryAfter};
 use crate::work::{Outcome, Task, Work, WorkId, WorkflowSource};
+
+/// XXH3: with the widest vectors that the processor has, and the same everywhere.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot(bytes)
+}
 
 /// Makes digests. `Some` secrets are replaced first, so that the digest is that of a node that only ever knew the
 /// stand-ins.
@@ -76,15 +81,15 @@ impl<'a> Digester<'a> {
                 StopReason::TooLargeToRegister(why) => self.reason(5, why),
             },
         }
-        Mark { kind, digest: xxh3_64(self.scratch) }
+        Mark { kind, digest: hash(self.scratch) }
     }
 
     /// Of whole frames of a client.
     pub(super) fn frames(self, frames: &[u8]) -> u64 {
-        let Some(secrets) = self.secrets else { return xxh3_64(frames) };
+        let Some(secrets) = self.secrets else { return hash(frames) };
         self.scratch.extend_from_slice(frames);
         replace_in_frames(self.scratch, secrets);
-        xxh3_64(self.scratch)
+        hash(self.scratch)
     }
 
     fn work(&mut self, work: &Work) {
@@ -207,11 +212,11 @@ impl<'a> Digester<'a> {
 
     fn bytes(&mut self, bytes: &[u8]) {
         let digest = match self.secrets {
-            None => xxh3_64(bytes),
+            None => hash(bytes),
             Some(secrets) => {
                 let mut bytes = bytes.to_vec();
                 secrets.replace(&mut bytes);
-                xxh3_64(&bytes)
+                hash(&bytes)
             }
         };
         put_number(self.scratch, bytes.len() as u64);

@@ -66,7 +66,7 @@ fn put_config(out: &mut Vec<u8>, config: &Config) {
                 nodetool::TokenIn::Both => 2,
             });
         }
-        Dialect::Openclaw(_) | Dialect::Either(_) => out.push(1),
+        Dialect::Openclaw(_) | Dialect::Either(_) => unreachable!("such a node is not recorded"),
     }
     put_texts(out, commands);
     out.push((*workflows).into());

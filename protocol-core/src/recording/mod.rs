@@ -53,7 +53,7 @@ mod wire;
 
 pub use header::Header;
 pub use record::End;
-pub use recorder::Recorder;
+pub use recorder::{Piece, Recorder};
 pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 
 const MAGIC: &[u8] = b"clawrec\0";

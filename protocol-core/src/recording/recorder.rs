@@ -2,13 +2,12 @@
 
 use std::ops::Deref;
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use super::digest::Digester;
+use super::digest::{Digester, hash};
 use super::header::Header;
 use super::record::{self, Clocks, End};
 use super::secrets::{Secrets, stand_in, stand_in_target};
 use super::stream::Stream;
+use crate::dialect::Dialect;
 use crate::node::{Action, Config, Endpoint, Input, Misuse, Node};
 use crate::secret::{Credentials, Secret};
 use crate::time::Now;
@@ -21,6 +20,25 @@ use crate::time::Now;
 pub struct Recorder {
     node: Node,
     tape: Option<Box<Tape>>,
+}
+
+/// A piece of a recording that still lacks its check.
+#[derive(Debug)]
+pub struct Piece(Vec<u8>);
+
+#[allow(clippy::len_without_is_empty, reason = "there is no empty piece")]
+impl Piece {
+    /// Its bytes so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The piece as it belongs into the file, with a check of its bytes behind it.
+    pub fn seal(mut self) -> Vec<u8> {
+        let check = hash(&self.0);
+        record::put_check(&mut self.0, check);
+        self.0
+    }
 }
 
 #[derive(Debug)]
@@ -52,7 +70,12 @@ impl Recorder {
 
     /// A node that is recorded from its first input on, in `limit` bytes at most. Past that the node goes on and the
     /// recording ends with a mark: it holds the beginning of the node's life, where each replay must start.
+    ///
+    /// Only a node of the nodetool dialect is recorded: in others the gateway says secrets too, which a recording must not hold.
     pub fn on(config: Config, seed: [u8; 32], limit: u64) -> Self {
+        if !matches!(config.dialect, Dialect::Nodetool(_)) {
+            return Self::off(config, seed);
+        }
         let mut out = Vec::with_capacity(BLOCK);
         Header::write(&mut out, &config, seed);
         let tape = Tape {
@@ -108,19 +131,29 @@ impl Recorder {
         self.tape.as_ref().is_some_and(|tape| !tape.ended)
     }
 
-    /// How many bytes of recording wait to be taken, roughly.
+    /// How many bytes [`take`](Self::take) would move now, but for the check.
     pub fn waiting(&self) -> usize {
-        self.tape.as_ref().map_or(0, |tape| tape.out.len())
+        self.tape.as_ref().map_or(0, |tape| tape.settled())
     }
 
     /// Moves what there is of the recording to the end of `file`. What may still turn out to be the beginning of a
     /// secret is held back until it is clear.
     pub fn take(&mut self, file: &mut Vec<u8>) {
-        let Some(tape) = &mut self.tape else { return };
-        tape.take(file);
+        if let Some(piece) = self.take_piece(Vec::new()) {
+            file.extend_from_slice(&piece.seal());
+        }
+    }
+
+    /// As [`take`](Self::take), for whoever writes the file on another thread: `memory` changes places with the memory
+    /// that was filled, so that nothing is copied, and the rest is left to [`Piece::seal`]. `None`: there is nothing to
+    /// take. Pieces come in order; each costs nine bytes more, so a few large ones are better.
+    pub fn take_piece(&mut self, memory: Vec<u8>) -> Option<Piece> {
+        let tape = self.tape.as_mut()?;
+        let piece = tape.take(memory);
         if tape.ended {
             self.tape = None;
         }
+        piece
     }
 
     /// Ends the recording with a mark, to be taken like the rest. The node is not affected.
@@ -193,7 +226,7 @@ impl Tape {
             return;
         };
         self.queued = request.len() as u64;
-        record::put_queued(&mut self.out, self.queued, xxh3_64(&recorded.write(key)));
+        record::put_queued(&mut self.out, self.queued, hash(&recorded.write(key)));
     }
 
     fn polled(&mut self, node: &Node, action: Option<&Action>) {
@@ -232,22 +265,28 @@ impl Tape {
         self.taken.saturating_add(needed) <= self.limit
     }
 
-    fn take(&mut self, file: &mut Vec<u8>) {
-        if self.out.len() - self.stream.held().unwrap_or(self.out.len()) > MOST_HELD {
-            self.stream.release();
-        }
-        let end = self.stream.held().unwrap_or(self.out.len());
+    /// How many bytes change no more: all, or those before what may be the beginning of a secret.
+    fn settled(&self) -> usize {
+        let all = self.out.len();
+        self.stream.held().filter(|held| all - held <= MOST_HELD).unwrap_or(all)
+    }
+
+    fn take(&mut self, mut memory: Vec<u8>) -> Option<Piece> {
+        let end = self.settled();
         if end == 0 {
-            return;
+            return None;
         }
-        let before = file.len();
-        file.extend_from_slice(&self.out[..end]);
-        record::put_check(file, xxh3_64(&self.out[..end]));
-        self.taken += (file.len() - before) as u64;
-        self.out.drain(..end);
-        self.stream.shift(end);
-        // One large message is no reason to keep so much for good.
-        self.out.shrink_to(MOST_IDLE);
+        memory.clear();
+        if end == self.out.len() {
+            self.stream.release();
+        } else {
+            memory.extend_from_slice(&self.out[end..]);
+            self.out.truncate(end);
+            self.stream.shift(end);
+        }
+        let bytes = std::mem::replace(&mut self.out, memory);
+        self.taken += (bytes.len() + record::CHECK_SIZE) as u64;
+        Some(Piece(bytes))
     }
 
     fn end(&mut self, end: End) {
@@ -273,9 +312,6 @@ const BLOCK: usize = 64 << 10;
 
 /// Room for what surrounds the content of an input, and for the end.
 const RESERVE: u64 = 256;
-
-/// The most memory that a recorder keeps for what is yet to come.
-const MOST_IDLE: usize = 4 * BLOCK;
 
 /// What looks like the beginning of a secret may hold back this much, until it is taken for something else.
 const MOST_HELD: usize = 1 << 20;

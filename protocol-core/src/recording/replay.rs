@@ -4,9 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::digest::Digester;
+use super::digest::{Digester, hash};
 use super::header::Header;
 use super::record::{ActionKind, Clocks, End, Record};
 use super::wire::{Cursor, Malformed};
@@ -306,7 +305,7 @@ impl<'a> Replay<'a> {
                     let now = fresh.len() as u64;
                     return self.differs(Found::Bytes(count), Found::Bytes(now));
                 }
-                if xxh3_64(fresh) != digest {
+                if hash(fresh) != digest {
                     return self.differs(Found::Bytes(count), Found::OtherContent);
                 }
                 self.queued += count;
@@ -332,7 +331,7 @@ impl<'a> Replay<'a> {
             let at = cursor.at();
             match Record::read(&mut cursor, &mut clocks) {
                 Ok(Record::Check(digest)) => {
-                    return xxh3_64(&self.bytes[self.unchecked..at]) != digest;
+                    return hash(&self.bytes[self.unchecked..at]) != digest;
                 }
                 Ok(_) => {}
                 Err(malformed) => return malformed == Malformed::Value,
@@ -372,7 +371,7 @@ impl<'a> Iterator for Replay<'a> {
                 }
             };
             if let Record::Check(digest) = record {
-                if xxh3_64(&self.bytes[self.unchecked..start]) != digest {
+                if hash(&self.bytes[self.unchecked..start]) != digest {
                     self.state = State::Unreadable;
                     return damaged(self.records);
                 }

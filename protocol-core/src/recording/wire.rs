@@ -12,6 +12,7 @@ pub(super) enum Malformed {
 }
 
 /// A number in groups of seven bits, the low ones first.
+#[inline]
 pub(super) fn put_number(out: &mut Vec<u8>, number: u64) {
     let mut rest = number;
     while rest >= 0x80 {
@@ -27,12 +28,21 @@ pub(super) fn put_size(out: &mut Vec<u8>, size: usize) {
 
 /// A difference: small ones of either sign take one byte.
 pub(super) fn put_difference(out: &mut Vec<u8>, difference: i128) {
+    if let Ok(difference) = i64::try_from(difference) {
+        return put_small_difference(out, difference);
+    }
     let mut rest = ((difference << 1) ^ (difference >> 127)) as u128;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
         rest >>= 7;
     }
     out.push(rest as u8);
+}
+
+/// The same as [`put_difference`], at a fraction of the cost.
+#[inline]
+pub(super) fn put_small_difference(out: &mut Vec<u8>, difference: i64) {
+    put_number(out, ((difference << 1) ^ (difference >> 63)) as u64);
 }
 
 pub(super) fn put_duration(out: &mut Vec<u8>, duration: Duration) {
@@ -146,14 +156,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(number: u64, difference: i128, secs: u64, nanos in 0..1_000_000_000_u32) {
+        fn numbers_come_back(number: u64, difference: i128, small: i64, secs: u64, nanos in 0..1_000_000_000_u32) {
             let mut out = Vec::new();
             put_number(&mut out, number);
             put_difference(&mut out, difference);
+            put_difference(&mut out, small.into());
+            put_small_difference(&mut out, small);
             put_duration(&mut out, Duration::new(secs, nanos));
             let mut cursor = Cursor::new(&out);
             prop_assert_eq!(cursor.number(), Ok(number));
             prop_assert_eq!(cursor.difference(), Ok(difference));
+            prop_assert_eq!(cursor.difference(), Ok(small.into()));
+            prop_assert_eq!(cursor.difference(), Ok(small.into()));
             prop_assert_eq!(cursor.duration(), Ok(Duration::new(secs, nanos)));
             prop_assert!(cursor.is_at_end());
         }
