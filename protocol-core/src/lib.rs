@@ -12,7 +12,7 @@
 //!   +-----------------------------------------------------------------+
 //!   | Node: life across reconnects, timers, backoff, credentials      |
 //!   |   ledger: what was asked, what runs, what the gateway is owed   |
-//!   |   dialect::nodetool: messages <-> one small vocabulary          |
+//!   |   dialect: nodetool, openclaw <-> one small vocabulary          |
 //!   |   websocket::Connection: bytes <-> messages (RFC 6455)          |
 //!   +-----------------------------------------------------------------+
 //!                 |                                |
@@ -108,6 +108,14 @@
 //! - Updates may be dropped, oldest first, when the connection is slower than the work. Answers are not.
 //! - What is too much is refused at admission with a reason, never dropped later. Only of the refusals themselves no more than
 //!   [`Limits::owed`](node::Limits::owed) wait to be sent; further ones are counted in [`Tally`](node::Tally) and not told.
+//!
+//! In the openclaw dialect nobody waits for an answer longer than the connection lasts:
+//!
+//! - Each request is new work, whatever its idempotency key says. The same id again stops the older work, which is not heard of again.
+//! - What the gateway cancels, or whose time is over, is stopped, and nothing more is said of it.
+//! - A disconnect stops all work and drops its answers: the gateway has told whoever asked that the node is gone.
+//! - An answer counts as delivered once it is handed to the connection. What is too much is answered with `NODE_NOT_READY`, which
+//!   makes the gateway try again.
 //!
 //! # Errors
 //!
