@@ -116,7 +116,9 @@ impl Ticket {
             return None;
         }
         let id = &self.request.request_id;
-        if self.received.is_some() && self.received == self.truth.recorded {
+        // Of a request that was forgotten and came again, the first answer may have read the same.
+        let first = self.received == self.truth.recorded_before;
+        if self.received.is_some() && self.received == self.truth.recorded && !first {
             return Some((
                 Rule::UpdatesInOrder,
                 format!("an update of {id} came after its answer"),
@@ -253,4 +255,52 @@ pub(crate) fn digest_update(kind: &str, data: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (kind, data).hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that runs, answers the same each time, is forgotten and comes again.
+    fn forgotten_and_running_again() -> (Ticket, u64) {
+        let request = Request {
+            request_id: "r0".to_owned(),
+            user_id: None,
+            task: clawnode_protocol::Task::Command {
+                name: "work".to_owned(),
+                args: crate::handlers::json("{}".to_owned()),
+            },
+        };
+        let mut ticket = Ticket::new(0, request, TicketKind::Valid, 0);
+        let answer = Outcome::failed("too large");
+        for run in 0..2 {
+            ticket.sent(1);
+            assert_eq!(ticket.admitted(WorkId(run), Duration::ZERO, run, (Duration::ZERO, 0)), None);
+            assert_eq!(ticket.accepted(1), None);
+            assert_eq!(ticket.started(WorkId(run)), None);
+            assert_eq!(ticket.recorded(&answer), None);
+            if run == 0 {
+                assert_eq!(ticket.answered(1, &answer), None);
+                assert_eq!(ticket.settled(Duration::ZERO, 0), None);
+            }
+        }
+        let update = digest_update("progress", "1");
+        ticket.updated(update);
+        (ticket, update)
+    }
+
+    #[test]
+    fn a_second_run_may_give_updates_and_end_as_the_first_did() {
+        let (mut ticket, update) = forgotten_and_running_again();
+        assert_eq!(ticket.progressed(1, update), None);
+        assert_eq!(ticket.answered(1, &Outcome::failed("too large")), None);
+    }
+
+    #[test]
+    fn an_update_after_the_answer_of_its_run_is_a_breach() {
+        let (mut ticket, update) = forgotten_and_running_again();
+        assert_eq!(ticket.answered(1, &Outcome::failed("too large")), None);
+        let breach = ticket.progressed(1, update);
+        assert_eq!(breach.map(|(rule, _)| rule), Some(Rule::UpdatesInOrder));
+    }
 }

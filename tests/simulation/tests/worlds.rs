@@ -40,6 +40,14 @@ fn crowded_worlds_break_no_rule() {
     explore(Mix::Crowded, 40, 3);
 }
 
+/// Worlds that once were judged too soon: a gateway that asks one request a second has thousands to ask again.
+#[test]
+fn a_gateway_that_asks_slowly_has_the_time_to_ask_for_all_that_was_dropped() {
+    let world = Simulation::new(Mix::Crowded, 1694).nodes(1);
+    let report = world.faults_for(Duration::from_secs(300)).run();
+    assert_eq!(report.violations, []);
+}
+
 #[test]
 fn a_seed_replays_to_the_byte_and_another_seed_does_not() {
     let record = |seed| {
@@ -198,4 +206,13 @@ fn no_text_ends_the_script_of_a_picture() {
     assert_eq!(page.matches("<script").count(), 1);
     assert_eq!(page.matches("</script").count(), 1);
     assert!(!page.contains("<!--"));
+}
+
+#[test]
+fn a_request_that_was_forgotten_and_came_again_may_fail_in_the_same_words() {
+    for seed in [884, 1652] {
+        let report =
+            Simulation::new(Mix::Crowded, seed).nodes(5).faults_for(Duration::from_secs(600)).run();
+        assert!(report.violations.is_empty(), "{:?}", report.violations);
+    }
 }
