@@ -58,13 +58,16 @@ impl World {
             + Duration::from_secs(60)
     }
 
-    /// How long an answer may take once its request is made: ten minutes, and the time of the work before it.
+    /// How long an answer may take once its request is made: ten minutes, and the time of the work and the requests before it.
     fn longest_answer(&self) -> Duration {
         let behaviour = &self.faults.behaviour;
         let owed: usize = self.hosts.iter().map(|host| host.node.tally().owed).max().unwrap_or(0);
         let open = self.gateway.seats.iter().map(|seat| seat.open.len()).max().unwrap_or(0);
         let one = behaviour.step * 2 * (behaviour.updates as u32 + 2);
+        // What was dropped is asked again, as much as the node takes in each second.
+        let asks = Duration::from_secs((open / self.faults.limits.owed.max(1)) as u64) * 2;
         Duration::from_secs(600)
+            + asks
             + one * ((owed + open) as u32 + 2)
             + self.faults.timing.heartbeat_interval * 4
     }
