@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clawnode_protocol::node::{Action, Deadline, Input, Misuse};
-use clawnode_protocol::{Node, Now};
+use clawnode_protocol::{Node, Now, peer};
 use clawnode_tests::model::{
-    NodeModel, NodePlay, NodeStep, NodeUnderTest, Variant, node_config, script,
+    NodeModel, NodePlay, NodeStep, NodeUnderTest, PeerModel, PeerPlay, PeerStep, Variant,
+    node_config, script,
 };
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -89,11 +90,137 @@ fn real(variant: Variant) -> Box<dyn NodeUnderTest> {
 }
 
 fn node_fails(make: MakeNode, variant: Variant, steps: &[NodeStep]) -> Option<String> {
-    let played = std::panic::catch_unwind(|| {
+    failure(|| {
         let mut play = NodePlay::on(make(variant), variant);
         steps.iter().try_for_each(|step| play.step(*step))
+    })
+}
+
+/// The shortest script found that a node fails, and how it does.
+fn search_nodes(make: MakeNode) -> Option<(Variant, Vec<NodeStep>, String)> {
+    let (model, steps) = search::<Nodes>(
+        |model, steps| node_fails(make, model.variant(), steps),
+        |model| NodeModel::new(model.variant()),
+    )?;
+    let text = node_fails(make, model.variant(), &steps).expect("it fails");
+    Some((model.variant(), steps, text))
+}
+
+/// What may happen to a gateway's side of a connection next.
+#[derive(Debug)]
+struct Peers;
+
+impl ReferenceStateMachine for Peers {
+    type State = PeerModel;
+    type Transition = PeerStep;
+
+    fn init_state() -> BoxedStrategy<PeerModel> {
+        let chunk = prop_oneof![Just(0_usize), 1..40_usize];
+        (any::<bool>(), chunk)
+            .prop_map(|(small, chunk)| PeerModel::new(Variant { small, chunk }))
+            .boxed()
+    }
+
+    fn transitions(state: &PeerModel) -> BoxedStrategy<PeerStep> {
+        let mut steps = vec![
+            (40, PeerStep::Connect),
+            (1, PeerStep::Nonsense),
+            (9, PeerStep::Accept),
+            (1, PeerStep::Reject(401)),
+            (9, PeerStep::Register),
+            (2, PeerStep::Heartbeat),
+            (1, PeerStep::Error),
+            (1, PeerStep::Weather),
+            (2, PeerStep::Garble),
+            (2, PeerStep::Custom),
+            (1, PeerStep::Reserved),
+            (6, PeerStep::Hold),
+            (6, PeerStep::Release),
+            (1, PeerStep::Close),
+            (1, PeerStep::Leave),
+            (1, PeerStep::Cut),
+            (1, PeerStep::Goodbye),
+            (1, PeerStep::Die),
+            (10, PeerStep::Pause),
+        ];
+        for name in ["a", "b"] {
+            steps.extend([
+                (3, PeerStep::Request(name, 1)),
+                (2, PeerStep::Acknowledge(name)),
+                (2, PeerStep::Ack(name)),
+                (2, PeerStep::Update(name, 2)),
+                (2, PeerStep::Answer(name, 3)),
+                (1, PeerStep::Fail(name, 4)),
+            ]);
+        }
+        steps.retain(|(_, step)| state.allows(*step));
+        let weighed = steps.into_iter().map(|(weight, step)| (weight, Just(step)));
+        Union::new_weighted(weighed.collect()).boxed()
+    }
+
+    fn preconditions(state: &PeerModel, step: &PeerStep) -> bool {
+        state.allows(*step)
+    }
+
+    fn apply(mut state: PeerModel, step: &PeerStep) -> PeerModel {
+        state.step(*step);
+        state
+    }
+}
+
+type ConfigurePeer = fn(Variant) -> peer::Config;
+
+fn peer_fails(configure: ConfigurePeer, variant: Variant, steps: &[PeerStep]) -> Option<String> {
+    failure(|| {
+        let mut play = PeerPlay::on(configure(variant), variant);
+        steps.iter().try_for_each(|step| play.step(*step))
+    })
+}
+
+fn search_peers(configure: ConfigurePeer) -> Option<(Variant, Vec<PeerStep>, String)> {
+    let (model, steps) = search::<Peers>(
+        |model, steps| peer_fails(configure, model.variant(), steps),
+        |model| PeerModel::new(model.variant()),
+    )?;
+    let text = peer_fails(configure, model.variant(), &steps).expect("it fails");
+    Some((model.variant(), steps, text))
+}
+
+/// A sequence of steps that fails, of which each is needed, and the state before it.
+fn search<R: ReferenceStateMachine>(
+    fails: impl Fn(&R::State, &[R::Transition]) -> Option<String>,
+    start: impl Fn(&R::State) -> R::State,
+) -> Option<(R::State, Vec<R::Transition>)> {
+    let mut runner = TestRunner::new(config());
+    let failed = runner.run(&R::sequential_strategy(1..60), |(state, steps, seen)| {
+        // How many of the steps were done is not told: all count as seen.
+        if let Some(seen) = seen {
+            seen.store(steps.len(), std::sync::atomic::Ordering::SeqCst);
+        }
+        fails(&state, &steps).map_or(Ok(()), |text| Err(TestCaseError::fail(text)))
     });
-    match played {
+    let (state, steps) = match failed {
+        Ok(()) => return None,
+        Err(TestError::Fail(_, (state, steps, _))) => (state, steps),
+        Err(TestError::Abort(why)) => panic!("the search gave up: {why}"),
+    };
+    let steps = shortest(steps, |steps| {
+        let mut model = start(&state);
+        let possible = steps.iter().all(|step| {
+            let allowed = R::preconditions(&model, step);
+            if allowed {
+                model = R::apply(model.clone(), step);
+            }
+            allowed
+        });
+        possible && fails(&state, steps).is_some()
+    });
+    Some((state, steps))
+}
+
+/// How a play failed, by a difference or by a panic.
+fn failure(play: impl FnOnce() -> Result<(), String> + std::panic::UnwindSafe) -> Option<String> {
+    match std::panic::catch_unwind(play) {
         Ok(result) => result.err(),
         Err(panic) => Some(match panic.downcast::<String>() {
             Ok(text) => *text,
@@ -102,53 +229,25 @@ fn node_fails(make: MakeNode, variant: Variant, steps: &[NodeStep]) -> Option<St
     }
 }
 
-/// The shortest script found that a node fails, and how it does.
-fn search_nodes(make: MakeNode) -> Option<(Variant, Vec<NodeStep>, String)> {
-    let mut runner = TestRunner::new(config());
-    let strategy = Nodes::sequential_strategy(1..60);
-    let failed = runner.run(&strategy, |(model, steps, seen)| {
-        let failed = node_fails(make, model.variant(), &steps);
-        // How many of the steps were done is not told: all count as seen.
-        if let Some(seen) = seen {
-            seen.store(steps.len(), std::sync::atomic::Ordering::SeqCst);
-        }
-        failed.map_or(Ok(()), |text| Err(TestCaseError::fail(text)))
-    });
-    match failed {
-        Ok(()) => None,
-        Err(TestError::Fail(_, (model, steps, _))) => {
-            let variant = model.variant();
-            let steps = shortest(steps, |steps| {
-                let mut model = NodeModel::new(variant);
-                let possible = steps.iter().all(|step| {
-                    let allowed = model.allows(*step);
-                    if allowed {
-                        model.step(*step);
-                    }
-                    allowed
-                });
-                possible && node_fails(make, variant, steps).is_some()
-            });
-            let text = node_fails(make, variant, &steps).expect("it fails");
-            Some((variant, steps, text))
-        }
-        Err(TestError::Abort(why)) => panic!("the search gave up: {why}"),
-    }
-}
-
-/// Leaves out step after step as long as it still fails: what is left needs each of its steps.
+/// Leaves out one step or two, such as a hold and its release, as long as it still fails: what is left needs each of its steps.
 fn shortest<S: Clone>(mut steps: Vec<S>, fails: impl Fn(&[S]) -> bool) -> Vec<S> {
-    let mut index = steps.len();
-    while index > 0 {
-        index -= 1;
-        let mut fewer = steps.clone();
-        fewer.remove(index);
-        if fails(&fewer) {
-            steps = fewer;
-            index = steps.len();
+    let without = |steps: &[S], first: usize, second: usize| -> Vec<S> {
+        let kept = steps.iter().enumerate().filter(|(index, _)| ![first, second].contains(index));
+        kept.map(|(_, step)| step.clone()).collect()
+    };
+    'shorter: loop {
+        // Single steps come first: the script is short when it comes to pairs.
+        for distance in 0..steps.len() {
+            for first in 0..steps.len() - distance {
+                let fewer = without(&steps, first, first + distance);
+                if fails(&fewer) {
+                    steps = fewer;
+                    continue 'shorter;
+                }
+            }
         }
+        return steps;
     }
-    steps
 }
 
 /// 256 cases, or as many as `PROPTEST_CASES` says. A failure is a test to paste, so nothing else is kept of it.
@@ -166,6 +265,31 @@ fn a_node_keeps_its_promises() {
     if let Some((variant, steps, text)) = search_nodes(real) {
         panic!("paste this as a test:\n\n{}\n{text}", node_script(variant, &steps));
     }
+}
+
+fn peer_script(variant: Variant, steps: &[PeerStep]) -> String {
+    let Variant { small, chunk } = variant;
+    script(&format!("let mut play = PeerPlay::new({small}, {chunk});"), steps)
+}
+
+#[test]
+fn a_peer_keeps_its_promises() {
+    if let Some((variant, steps, text)) = search_peers(PeerPlay::config) {
+        panic!("paste this as a test:\n\n{}\n{text}", peer_script(variant, &steps));
+    }
+}
+
+#[test]
+fn a_peer_that_passes_over_faults_in_silence_is_found() {
+    let silent: ConfigurePeer = |variant| {
+        let mut config = PeerPlay::config(variant);
+        config.limits.fault_replies = 0;
+        config
+    };
+    let (variant, steps, _) = search_peers(silent).expect("what is broken is found");
+    // connect, accept, and anything but a registration
+    assert!(steps.len() <= 6, "{}", peer_script(variant, &steps));
+    assert_eq!(peer_fails(PeerPlay::config, variant, &steps), None);
 }
 
 /// A node of which one thing is broken.
@@ -208,11 +332,14 @@ impl NodeUnderTest for Broken {
     }
 }
 
-/// A search finds the broken node with a script of at most `most` steps, which breaks it every time and the real one never.
-fn is_found(make: MakeNode, most: usize) {
+/// The shortest scripts that show what is broken here have four to six steps; a hold that is let out in two parts adds three.
+const MOST: usize = 9;
+
+/// A search finds the broken node with a short script, which breaks it every time and the real one never.
+fn is_found(make: MakeNode) {
     let (variant, steps, text) = search_nodes(make).expect("what is broken is found");
     let script = node_script(variant, &steps);
-    assert!(steps.len() <= most, "{} steps where {most} would do:\n{script}{text}", steps.len());
+    assert!(steps.len() <= MOST, "{} steps where {MOST} would do:\n{script}{text}", steps.len());
     assert_eq!(script.lines().count(), steps.len() + 1);
     assert_eq!(node_fails(make, variant, &steps), Some(text));
     assert_eq!(node_fails(real, variant, &steps), None);
@@ -221,13 +348,13 @@ fn is_found(make: MakeNode, most: usize) {
 #[test]
 fn an_answer_lost_while_there_is_no_connection_is_found() {
     // ask, admit, answer, cut, record, long
-    is_found(|variant| Box::new(Broken { loses_answers: true, ..Broken::new(variant) }), 6);
+    is_found(|variant| Box::new(Broken { loses_answers: true, ..Broken::new(variant) }));
 }
 
 #[test]
 fn an_answer_given_twice_is_found() {
     // ask, admit, answer, record, moment
-    is_found(|variant| Box::new(Broken { unheard_pongs: true, ..Broken::new(variant) }), 5);
+    is_found(|variant| Box::new(Broken { unheard_pongs: true, ..Broken::new(variant) }));
 }
 
 #[test]
@@ -238,7 +365,7 @@ fn work_run_twice_is_found() {
         Box::new(Node::new(config, [3; 32]))
     };
     // ask, admit, answer, record, acknowledge or moment, ask
-    is_found(forgetful, 6);
+    is_found(forgetful);
 }
 
 #[test]
@@ -249,7 +376,7 @@ fn one_too_many_running_is_found() {
         Box::new(Node::new(config, [3; 32]))
     };
     // ask and admit three
-    is_found(eager, 6);
+    is_found(eager);
 }
 
 /// Tests as the search printed them.
