@@ -65,7 +65,7 @@ pub(super) async fn backoff(stage: &mut Stage) -> Outcome {
     let pauses: Vec<Duration> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let came = format!("{} attempts, with pauses of {pauses:.1?}", attempts.len());
     let grows = match pauses[..] {
-        // A pause can be prolonged by a busy machine, so the shorter of two early ones and the longer of two late ones count.
+        // A busy machine prolongs pauses, so the shorter of two early ones and the longer of two late ones count.
         [a, b, .., c, d] if attempts.len() == 6 => c.max(d) >= 2 * a.min(b),
         _ => !attempts.is_empty(),
     };

@@ -113,7 +113,7 @@ static CHECKS: &[Entry<Stage>] = checks![Stage;
         "an answer to a request in three fragments, cut inside a character, with a pong nobody asked for between";
     websocket::masked, "node.masked", Required, "all frames are masked, each anew", "RFC 6455 sections 5.1 and 5.3",
         "A client masks every frame, with a mask that cannot be foretold.",
-        "a mask on every frame, not always the same";
+        "a mask on every frame, and no mask on three of them";
     websocket::frames, "node.frames", Required, "frames and text are valid", "RFC 6455 sections 5.2 and 8.1",
         "No reserved bits or opcodes, control frames of at most 125 bytes, text in UTF-8.",
         "no frame that breaks a rule";
@@ -134,7 +134,7 @@ static CHECKS: &[Entry<Stage>] = checks![Stage;
         "after 3 cuts no more heartbeats than the interval allows";
     connecting::backoff, "node.backoff", Required, "attempts to reconnect become rarer", "practice; RFC 6455 section 7.2.3",
         "A gateway that is down or overloaded must not be hammered by all its nodes.",
-        "the fourth or fifth pause at least twice as long as the first or second, or fewer than 6 attempts in all the time";
+        "of five pauses one of the last two at least twice as long as one of the first two, or fewer than 6 attempts in all the time";
     connecting::unauthorized, "node.unauthorized", Required, "a refusal with 401 is not hammered against", "practice; RFC 9110 section 15.5.2",
         "A wrong token does not become right by trying again.",
         "at most 6 attempts in 3 s, or the end of the process";
