@@ -51,7 +51,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("dies-on-sigterm", &["sigterm"]),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_node_passes_every_check_of_nodes_with_commands() {
     let mut node = NodeUnderTest::new(format!("{} {{url}}", example("echo_node").display()));
     node.heartbeat_interval = Some(Duration::from_millis(500));
@@ -62,7 +62,7 @@ async fn our_node_passes_every_check_of_nodes_with_commands() {
     assert_eq!(skipped, ["node.workflow", "node.workflow-failure"], "{report}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_fault_is_caught_by_the_checks_of_its_matter_and_no_others() {
     // Without a fault nothing fails, and nothing is left out.
     let right = check("").await;
@@ -74,7 +74,7 @@ async fn each_fault_is_caught_by_the_checks_of_its_matter_and_no_others() {
         (failed(&report) != expected).then(|| format!("{fault}, not {expected:?}:\n{report}"))
     });
     let surprises: Vec<String> =
-        stream::iter(reports).buffer_unordered(8).filter_map(|one| async { one }).collect().await;
+        stream::iter(reports).buffer_unordered(6).filter_map(|one| async { one }).collect().await;
     assert!(surprises.is_empty(), "{}", surprises.join("\n\n"));
 
     // Every check has a fault that it catches.
@@ -90,7 +90,7 @@ async fn check(fault: &str) -> Report {
         NodeUnderTest::new(format!("{} {{url}} {fault}", example("wrong_node").display()));
     node.heartbeat_interval = Some(Duration::from_millis(200));
     node.workflows = true;
-    node.pace.patience = Duration::from_secs(5);
+    node.pace.patience = Duration::from_secs(10);
     node.pace.settle = Duration::from_millis(150);
     node.pace.jobs = 8;
     check_node(with_commands(node), &Selection::all()).await
