@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clawnode_gateway::client::{Client, News, Submission};
 use clawnode_gateway::{Config, Gateway};
@@ -51,6 +51,10 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     ));
 
     let client = Client::new(&format!("http://{address}"), Some(token))?;
+    // The node is ready once its registration is written, which is before the gateway has read it.
+    while client.nodes().await?.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let workflow = Workflow::from_json(serde_json::from_str(EXAMPLE)?, "threshold_report")?;
     let submission = Submission::graph(to_raw_value(&workflow.graph)?)
         .input(to_raw_value(&json!({ "temperature": 31 }))?);
