@@ -387,7 +387,8 @@ impl Node {
                 }
             }
             Outcome::Failed(failure) => {
-                let code = failure.code.as_deref().unwrap_or(UNAVAILABLE);
+                let code = failure.code.as_deref().filter(|code| !code.is_empty());
+                let code = code.unwrap_or(UNAVAILABLE);
                 failed(code, head(&failure.message, MOST_MESSAGE_BYTES.min(most / 6)))
             }
         };

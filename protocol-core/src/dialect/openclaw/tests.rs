@@ -602,6 +602,14 @@ fn a_failure_has_a_code_and_a_message_and_nothing_else() {
 }
 
 #[test]
+fn a_failure_without_words_sends_no_empty_ones() {
+    let mut stage = Stage::ready();
+    stage.invoke("i1", Value::Null, 0);
+    stage.answer(stage.started[0], Outcome::Failed(Failure::new("").with_code("")));
+    assert_eq!(stage.result()["error"], json!({ "code": "UNAVAILABLE" }));
+}
+
+#[test]
 fn parameters_are_an_object_in_a_string_or_nothing() {
     let mut stage = Stage::ready();
     for params in [Value::Null, json!(""), json!("null"), json!("{}"), json!(" {} ")] {

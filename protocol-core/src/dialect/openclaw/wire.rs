@@ -190,6 +190,8 @@ pub(super) struct InvokeResult<'a> {
 #[derive(Serialize)]
 pub(super) struct InvokeError<'a> {
     pub(super) code: &'a str,
+    /// Left out if there are no words: a gateway refuses empty ones, and the caller would wait in vain.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) message: &'a str,
 }
 
