@@ -130,9 +130,18 @@ impl<'a> Pair<'a> {
                 }
                 false
             }
-            "reads-invalid-utf8" if bytes[0] == 0x81 && masked && bytes.len() < 126 => {
-                let (mask, payload) = (&bytes[2..6], &bytes[6..]);
-                payload.iter().zip(mask.iter().cycle()).any(|(byte, mask)| byte ^ mask == 0xff)
+            "reads-invalid-utf8" if bytes[0] == 0x81 && masked => {
+                // What follows the frame may have come with it.
+                let end = 6 + usize::from(bytes[1] & 0x7f);
+                let frame = bytes.get(..end).filter(|_| end < 6 + 126);
+                let invalid = frame.is_some_and(|frame| {
+                    let (mask, payload) = (&frame[2..6], &frame[6..]);
+                    payload.iter().zip(mask.iter().cycle()).any(|(byte, mask)| byte ^ mask == 0xff)
+                });
+                if invalid {
+                    self.node.1.receive(&bytes[end..]);
+                }
+                invalid
             }
             "waits-for-the-oversize" => bytes.starts_with(&[0x81, 0xff, 0, 0, 1, 0]),
             _ => false,
