@@ -33,7 +33,8 @@
 //!            0x71 reason                 the end
 //! ```
 //!
-//! A recording that ends without the last record was cut off; it is played as far as it goes.
+//! A recording that ends without the last record was cut off; it is played as far as it goes. One of another format is
+//! refused, with the version of this crate that wrote it: that version plays it.
 //!
 //! # Bounds
 //!
@@ -58,5 +59,6 @@ pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 
 const MAGIC: &[u8] = b"clawrec\0";
 
-/// Counts the forms of recordings, which change with the configuration as well.
-const FORMAT: u64 = 1;
+/// Counts the forms of recordings, which change with the configuration as well. Version 2 has the delays of an approval
+/// and the bound of calls.
+const FORMAT: u64 = 2;

@@ -250,10 +250,49 @@ fn a_full_recording_says_so_and_stays_within_its_limit() {
 fn what_is_no_recording_is_refused_in_words() {
     let recording = session(1 << 20, &[], 1000);
     assert_eq!(Replay::new(b"{}").err(), Some(Unreadable::NotARecording));
-    let mut newer = recording;
-    newer[8] = 9;
-    let problem = Replay::new(&newer).err().map(|problem| problem.to_string());
-    assert!(problem.is_some_and(|text| text.contains("format 9, written by version 0.")));
+    for format in [1, 9] {
+        let mut other = recording.clone();
+        other[8] = format;
+        let problem = Replay::new(&other).err().map(|problem| problem.to_string());
+        let expected = format!("format {format}, written by version 0.");
+        assert!(problem.as_ref().is_some_and(|text| text.contains(&expected)), "{problem:?}");
+    }
+}
+
+#[test]
+fn a_beginning_of_another_form_has_another_number() {
+    let mut beginning = Vec::new();
+    super::Header::write(&mut beginning, &config(), [7; 32]);
+    let mut cursor = Cursor::new(&beginning[super::MAGIC.len()..]);
+    let format = cursor.number().expect("the format");
+    cursor.text().expect("the version of this crate, which may change");
+    let rest = &beginning[super::MAGIC.len() + cursor.at()..];
+    // When this fails, the form or a default has changed: count FORMAT up if it is the form.
+    assert_eq!((format, rest.len()), (2, 163));
+}
+
+#[test]
+fn pieces_in_order_make_the_same_recording() {
+    let mut node = Recorder::on(config(), [7; 32], 1 << 20);
+    let mut file = Vec::new();
+    let mut memory = Vec::with_capacity(1 << 10);
+    node.handle(now(Duration::ZERO), Input::Start).expect("it has not started");
+    for _ in 0..3 {
+        while node.poll_action().is_some() {}
+        let waiting = node.waiting();
+        let piece = node.take_piece(memory).expect("there is something");
+        assert_eq!((piece.len(), node.waiting()), (waiting, 0));
+        memory = piece.seal();
+        file.extend_from_slice(&memory);
+        assert!(node.take_piece(Vec::new()).is_none(), "everything was taken");
+        assert!(node.handle(now(Duration::ZERO), Input::Start).is_err());
+    }
+    node.end(End::Closed);
+    // What the memory held before is not in the recording again.
+    file.extend(node.take_piece(memory).expect("the end").seal());
+    let (steps, identical, end) = replay(&file).expect("it is whole");
+    assert_eq!((identical, end), (true, Some(End::Closed)), "{steps:?}");
+    assert_eq!(steps.iter().filter(|step| step.contains("Refused")).count(), 3);
 }
 
 fn texts() -> impl Strategy<Value = String> {
