@@ -181,7 +181,7 @@ pub fn a_node(other: &mut impl Other, input: &[u8]) {
                 // Few ids, so that some are asked again.
                 let request_id = format!("r{}", amount % 8);
                 let task = Task::Command { name: "echo".to_owned(), args: object(amount % 8) };
-                let request = Request { request_id: request_id.clone(), user_id: None, task };
+                let request = Request::new(request_id.clone(), task);
                 if gateway.give(time, peer::Input::Request(&request)) {
                     *gateway.asked.entry(request_id).or_default() += 1;
                 }
@@ -210,7 +210,7 @@ struct Judge {
 
 impl Judge {
     fn new(time: Duration) -> Self {
-        let peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), clock(time));
+        let peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), clock(time), [1; 32]);
         Self { peer, asked: BTreeMap::new(), is_over: false }
     }
 

@@ -43,7 +43,7 @@ impl OurGateway {
                     let task = Task::Command { name: "echo".to_owned(), args: object() };
                     self.asked += 1;
                     let request_id = format!("r{}", self.asked % 32);
-                    let request = Request { request_id, user_id: None, task };
+                    let request = Request::new(request_id, task);
                     let _ = self.peer.handle(clock(self.time), peer::Input::Request(&request));
                 }
                 _ => {}
@@ -143,7 +143,7 @@ impl Other for OurNode {
 }
 
 fn peer(time: Duration) -> Peer {
-    Peer::new(peer::Config::new(peer::Dialect::Nodetool), clock(time))
+    Peer::new(peer::Config::new(peer::Dialect::Nodetool), clock(time), [1; 32])
 }
 
 fn object() -> Box<RawValue> {

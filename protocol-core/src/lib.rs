@@ -33,7 +33,7 @@
 //!
 //! use clawnode_protocol::dialect::nodetool;
 //! use clawnode_protocol::node::{Action, Config, Endpoint, Input};
-//! use clawnode_protocol::peer::{self, Decision, FromNode, Peer, Request};
+//! use clawnode_protocol::peer::{self, Applicant, Decision, FromNode, Peer, Request};
 //! use clawnode_protocol::{Credentials, Node, Now, Outcome, Secret, Task, Timestamp};
 //! use serde_json::value::RawValue;
 //!
@@ -44,12 +44,9 @@
 //!
 //! // Here the gateway lives in the same process and time stands still; elsewhere there is a socket and a clock.
 //! let now = Now::new(Duration::ZERO, Timestamp::from_micros(0));
-//! let mut gateway = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now);
-//! let greet = Request {
-//!     request_id: "r1".into(),
-//!     user_id: None,
-//!     task: Task::Command { name: "greet".into(), args: RawValue::from_string("{}".into())? },
-//! };
+//! let mut gateway = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now, [1; 32]);
+//! let task = Task::Command { name: "greet".into(), args: RawValue::from_string("{}".into())? };
+//! let greet = Request::new("r1", task);
 //!
 //! node.handle(now, Input::Start)?;
 //! let answer = 'done: loop {
@@ -75,7 +72,7 @@
 //!     gateway.handle(now, peer::Input::Received(&bytes))?;
 //!     while let Some(action) = gateway.poll_action() {
 //!         match action {
-//!             peer::Action::Authorize(request) => {
+//!             peer::Action::Authorize(Applicant::Upgrade(request)) => {
 //!                 assert_eq!(request.bearer_token(), Some("s3cret"));
 //!                 gateway.handle(now, peer::Input::Authorize(Decision::Accept))?;
 //!             }

@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn any_bytes_from_a_node_are_survived(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..20)) {
-        let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now());
+        let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now(), [1; 32]);
         for piece in pieces {
             let _ = peer.handle(now(), peer::Input::Received(&piece));
             while let Some(action) = peer.poll_action() {

@@ -122,7 +122,7 @@ fn gateway(listener: &TcpListener, requests: u32) -> Result<Duration, Box<dyn st
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     let now = Now::new(Duration::ZERO, Timestamp::from_micros(0));
-    let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now);
+    let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now, [1; 32]);
     let args = RawValue::from_string(format!(r#"{{"text":"{}"}}"#, "x".repeat(1000)))?;
     let (mut asked, mut answered, mut began) = (0, 0, Instant::now());
     let mut buffer = vec![0; 64 << 10];
@@ -144,7 +144,7 @@ fn gateway(listener: &TcpListener, requests: u32) -> Result<Duration, Box<dyn st
         while ready && asked < requests && asked - answered < AT_ONCE {
             asked += 1;
             let task = Task::Command { name: "echo".into(), args: args.clone() };
-            let request = Request { request_id: format!("r{asked}"), user_id: None, task };
+            let request = Request::new(format!("r{asked}"), task);
             peer.handle(now, peer::Input::Request(&request))?;
         }
         let count = peer.transmit().len();

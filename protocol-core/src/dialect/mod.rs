@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::call::CallError;
 use crate::node::{Endpoint, Timing};
-use crate::peer::{FromNode, Request};
+use crate::peer::{FromNode, Misuse, Request, Surface};
 use crate::secret::{Credentials, Secret};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, CloseCode, Closed, Connection, InvalidRequest};
@@ -271,8 +271,20 @@ pub(crate) enum ToGateway<'a> {
 /// What a gateway says to a node.
 #[derive(Debug)]
 pub(crate) enum ToNode<'a> {
+    /// You are let in.
+    Welcome(&'a openclaw::Hello),
+    /// You are not let in.
+    Refuse(&'a openclaw::Refusal),
     /// Do this.
     Request(&'a Request),
+    /// Stop doing this.
+    Cancel { request_id: &'a str },
+    /// This holds of what you say you can do.
+    Surface(Surface<'a>),
+    /// I am alive.
+    Tick,
+    /// I am going to close the connection.
+    GoingAway { reason: &'a str, back_in: Option<Duration> },
     /// Your answer to this request has arrived.
     Acknowledge { request_id: &'a str },
     /// You sent something I cannot make sense of.
@@ -357,19 +369,68 @@ pub(crate) struct Unsayable(pub(crate) String);
 
 /// A gateway's side of the conversation on one connection.
 pub(crate) trait GatewaySession: fmt::Debug + Send {
+    /// How the node notices a gateway that is silent, and with it who pings.
+    fn liveness(&self) -> Liveness;
+
+    /// Bytes of the largest message of a node that is not registered, if it is another than later.
+    fn most_before_registration(&self) -> Option<usize> {
+        None
+    }
+
+    /// How the connection of a node is closed that did not register in time.
+    fn unregistered(&self) -> (CloseCode, &'static str) {
+        (CloseCode::POLICY_VIOLATION, "no registration in time")
+    }
+
+    /// The connection is open: what the gateway says first.
+    fn begin(&mut self, _utc: Timestamp, _out: &mut Connection) {}
+
     /// What a message of the node means, and for a faulty one the request it was about.
-    fn read(&mut self, message: Message<'_>) -> Heard;
+    fn read(&mut self, utc: Timestamp, message: Message<'_>) -> Heard;
 
-    /// Says something to the node, on an open connection.
-    fn write(&mut self, utc: Timestamp, words: ToNode<'_>, out: &mut Connection);
+    /// What was left to be heard until the application had decided.
+    fn resume(&mut self) -> Option<Heard> {
+        None
+    }
 
-    /// Whether `kind` is a message type of the dialect's own.
-    fn reserves(&self, kind: &str) -> bool;
+    /// The message that answers what was read last.
+    fn take_reply(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Bytes of a request's message at most.
+    fn size(&self, request: &Request) -> usize {
+        request.size()
+    }
+
+    /// Says something to the node, on an open connection. Upon a misuse nothing is said.
+    fn write(
+        &mut self,
+        utc: Timestamp,
+        words: ToNode<'_>,
+        out: &mut Connection,
+    ) -> Result<(), Misuse>;
+
+    /// Whether an application may send this text as a message of its own.
+    fn takes_custom(&self, text: &str) -> bool;
 }
 
 /// What a gateway heard.
 #[derive(Debug)]
 pub(crate) enum Heard {
     Message(FromNode),
-    Fault { problem: String, reply: FaultReply },
+    Fault {
+        problem: String,
+        reply: FaultReply,
+    },
+    /// Somebody asks to be let in.
+    Applicant(Box<openclaw::ConnectRequest>),
+    /// Something that ends the connection.
+    Offence {
+        problem: String,
+        code: CloseCode,
+        why: String,
+    },
+    /// Nothing that is worth telling now.
+    Nothing,
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::dialect::openclaw;
 use crate::text::json_len;
 use crate::websocket::{CloseCode, Closed, UpgradeRequest};
 use crate::work::{Outcome, Task, WorkflowSource};
@@ -24,20 +25,53 @@ pub enum Input<'a> {
     Authorize(Decision<'a>),
     /// Hand work to the node. Only once it is registered.
     Request(&'a Request),
-    /// Tell the node that its answer to this request is kept here.
+    /// Tell the node to stop the work of this request, and take no more answer to it: its time is over, or nobody waits for it any
+    /// more. Deadlines are the application's to keep. The openclaw dialect alone has words for it.
+    Cancel(&'a str),
+    /// Tell the node that its answer to this request is kept here. The nodetool dialect alone has words for it: in the openclaw
+    /// dialect each answer is replied to as it comes.
     Acknowledge(&'a str),
-    /// Send a message of the application's own: a JSON object whose `type` the dialect does not use.
+    /// Whether what the node says it can do is approved has changed. The openclaw dialect alone knows such approvals.
+    Surface(Surface<'a>),
+    /// Tell the node that the gateway stops, and when it will be back. [`Close`](Self::Close) is to follow. The openclaw dialect
+    /// alone has words for it.
+    GoingAway {
+        /// Why, such as `gateway restarting`.
+        reason: &'a str,
+        /// After this time; `None` if it will not.
+        back_in: Option<Duration>,
+    },
+    /// Send a message of the application's own: a JSON object whose `type` the dialect does not use; in the openclaw dialect an event
+    /// that is none of its own, as a whole frame.
     Custom(&'a str),
     /// Start the closing handshake.
     Close(CloseCode, &'a str),
 }
 
+/// Who asks to be let in.
+///
+/// In the nodetool dialect a node asks once, with the HTTP request that carries its credential. In the openclaw dialect it asks twice:
+/// with an HTTP request, which shows nothing, and with its `connect`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Applicant {
+    /// Whoever sends this HTTP upgrade request. Decide with [`Decision::Accept`] or [`Decision::Reject`].
+    Upgrade(UpgradeRequest),
+    /// Whoever sends this `connect`. Decide with [`Decision::Welcome`] or [`Decision::Refuse`].
+    Connect(Box<openclaw::ConnectRequest>),
+}
+
 /// Whether a node may connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision<'a> {
-    /// It may: 101.
+    /// It may be upgraded: 101.
     Accept,
-    /// It may not: this HTTP status (400 to 599) and text.
+    /// It is let in, and greeted so. [`FromNode::Registered`] follows.
+    Welcome(&'a openclaw::Hello),
+    /// It is not let in, and told why. The close code and reason that follow are those of the refusal (openclaw page 8).
+    Refuse(&'a openclaw::Refusal),
+    /// It may not be upgraded: this HTTP status (400 to 599) and text.
     Reject {
         /// 401 for a missing or wrong token, 403, 429, 503 ...
         status: u16,
@@ -48,20 +82,58 @@ pub enum Decision<'a> {
     },
 }
 
+/// Whether what a node says it can do may be used (openclaw page 6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Surface<'a> {
+    /// It may not, not yet or not any more: what the node has to say is answered with `PAIRING_CHANGED`.
+    Unapproved,
+    /// It may.
+    Approved {
+        /// The request for it that was granted. With it the node is told that it was; without it, it is not.
+        request_id: Option<&'a str>,
+    },
+}
+
 /// Work for a node.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Request {
-    /// The gateway's name for it. Repeating one repeats the answer, not the work.
+    /// The gateway's name for it. In the nodetool dialect repeating one repeats the answer, not the work; in the openclaw dialect it
+    /// replaces the work.
     pub request_id: String,
-    /// On whose behalf; `None` leaves it to the node.
+    /// On whose behalf; `None` leaves it to the node. The openclaw dialect has no place for it.
     pub user_id: Option<String>,
-    /// What is to be done.
+    /// What is to be done. The openclaw dialect has only commands, and a command whose arguments are `null` has none.
     pub task: Task,
+    /// How long somebody waits for the answer, in whole milliseconds; `None`: for as long as it takes. The nodetool dialect has no
+    /// place for it.
+    pub time: Option<Duration>,
+    /// Whoever asks may name what they ask for; requests that are not the same may have the same name. The nodetool dialect has no
+    /// place for it.
+    pub idempotency_key: Option<String>,
 }
 
 impl Request {
+    /// Work under this name, on nobody's behalf, for which somebody waits as long as it takes.
+    pub fn new(request_id: impl Into<String>, task: Task) -> Self {
+        Self {
+            request_id: request_id.into(),
+            user_id: None,
+            task,
+            time: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// The same on somebody's behalf.
+    pub fn for_user(mut self, user_id: impl Into<Option<String>>) -> Self {
+        self.user_id = user_id.into();
+        self
+    }
+
     /// Bytes of its message at most.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let task = match &self.task {
             Task::Workflow { source: WorkflowSource::Id(id), params } => {
                 json_len(id) + params.get().len()
@@ -72,7 +144,8 @@ impl Request {
             Task::Command { name, args } => json_len(name) + args.get().len(),
         };
         let user_id = self.user_id.as_deref().map_or(0, json_len);
-        task + json_len(&self.request_id) + user_id + ENVELOPE
+        let key = self.idempotency_key.as_deref().map_or(0, json_len);
+        task + json_len(&self.request_id) + user_id + key + ENVELOPE
     }
 }
 
@@ -84,7 +157,7 @@ const ENVELOPE: usize = 256;
 #[non_exhaustive]
 pub enum Action {
     /// Decide whether this node may connect and answer with [`Input::Authorize`].
-    Authorize(UpgradeRequest),
+    Authorize(Applicant),
     /// The node says something.
     Message(FromNode),
     /// Close the byte stream at once. No input about it is due any more.
@@ -117,9 +190,9 @@ pub enum FromNode {
         request_id: String,
         /// The run's id.
         job_id: Option<String>,
-        /// What kind of news.
+        /// What kind of news; empty in the openclaw dialect, which has but one.
         kind: String,
-        /// The news, a JSON object.
+        /// The news: a JSON object; in the openclaw dialect a JSON string, the next piece of text.
         data: Box<RawValue>,
     },
     /// The terminal answer.
@@ -130,6 +203,25 @@ pub enum FromNode {
         job_id: Option<String>,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// An answer to, or news of, a request that it was not asked, that was answered before, or that was cancelled. The node is told
+    /// that it is ignored. In the nodetool dialect the application has to see that for itself.
+    Ignored {
+        /// Which request it says it belongs to.
+        request_id: String,
+    },
+    /// It calls something of the gateway's, and is answered. Only in the openclaw dialect.
+    Called {
+        /// What, such as `node.event`.
+        method: String,
+        /// With these, a JSON object.
+        params: Box<RawValue>,
+    },
+    /// It called something of the gateway's that it may not before its [`Surface`] is approved, and was told so. Only in the openclaw
+    /// dialect.
+    Unapproved {
+        /// What, such as `node.event`.
+        method: String,
     },
     /// It could not make sense of something, or reports an error of its own. Never answered.
     Error {
@@ -156,13 +248,13 @@ pub enum FromNode {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Registration {
-    /// Its name, unique among the gateway's nodes.
+    /// Its name, unique among the gateway's nodes. In the openclaw dialect the id of its device, which it has proved.
     pub node_id: String,
     /// Whether it runs workflows.
     pub workflows: bool,
     /// The commands it serves.
     pub commands: Vec<String>,
-    /// Anything else, a JSON object.
+    /// Anything else, a JSON object. In the openclaw dialect its `client` and `caps`.
     pub metadata: Box<RawValue>,
 }
 
@@ -176,6 +268,14 @@ pub enum LostReason {
     /// It was not let in, with this status.
     #[error("rejected with HTTP status {0}")]
     Rejected(u16),
+    /// It was not let in, or did what ends a connection, and was told so by a close frame. Only in the openclaw dialect.
+    #[error("refused with {code} {why:?}")]
+    Refused {
+        /// The code of the close frame.
+        code: CloseCode,
+        /// Its reason.
+        why: String,
+    },
     /// The byte stream broke.
     #[error("the connection broke")]
     Disconnected,
@@ -194,6 +294,9 @@ pub enum Deadline {
     /// The node must have registered.
     #[error("the node did not register in time")]
     Register,
+    /// The gateway is to say something by itself.
+    #[error("a tick is due")]
+    Tick,
     /// A sign of life, or a ping to ask for one, is due.
     #[error("the node is silent")]
     Liveness,
@@ -208,10 +311,14 @@ pub enum Deadline {
 pub struct Timing {
     /// How long the opening handshake, authorisation included, may take. Default 15 s.
     pub open: Duration,
-    /// How long the node may take to register after that. Default 15 s.
+    /// How long the node may take to register after that; in the openclaw dialect with the application's decision. Default 15 s.
     pub register: Duration,
-    /// A node silent for this long is pinged, and silent for twice as long it is lost. Default 30 s, at least 10 ms.
+    /// A node silent for this long is pinged, and silent for twice as long it is lost. Default 30 s, at least 10 ms. In the openclaw
+    /// dialect a node is pinged this often whatever it says, and lost without a pong to the ping before; default 25 s.
     pub liveness: Duration,
+    /// How often the gateway says something by itself, if the dialect has it so: a node that hears nothing for twice as long gives
+    /// it up. Default 30 s, at least 10 ms.
+    pub tick: Duration,
     /// How long the closing handshake may take. Default 5 s.
     pub close: Duration,
 }
@@ -222,6 +329,7 @@ impl Default for Timing {
             open: Duration::from_secs(15),
             register: Duration::from_secs(15),
             liveness: Duration::from_secs(30),
+            tick: Duration::from_secs(30),
             close: Duration::from_secs(5),
         }
     }
@@ -240,16 +348,22 @@ pub enum Misuse {
     /// The node is not registered yet, or its connection is closing.
     #[error("the node is not registered or its connection is closing")]
     NotReady,
-    /// Too many bytes wait for this node. Try again when some are sent.
+    /// Too many bytes, or requests without an answer, wait for this node. Try again when there are fewer.
     #[error("too much waits for this node; try again later")]
     Full,
+    /// The dialect has no words for it.
+    #[error("this dialect has no words for it")]
+    Unsayable,
+    /// There is no such request without an answer.
+    #[error("no such request waits for an answer")]
+    NotOpen,
     /// The message would be larger than [`websocket::Limits::max_message`](crate::websocket::Limits::max_message), which stands for
     /// what a node reads as well, or names a request whose id is longer than 1 KiB. Trying again would not help.
     #[error("the message is larger than a node reads")]
     TooLarge,
-    /// A custom message must be a JSON object with a `type` of its own.
+    /// A custom message must be of a kind of its own, as [`Input::Custom`] says.
     #[error(
-        "a custom message must be a JSON object with a string `type` that the dialect does not use"
+        "a custom message must be a JSON object of a kind that the dialect does not use itself"
     )]
     NotACustomMessage,
 }

@@ -1,7 +1,7 @@
 //! What a peer may hold, added up.
 
 use super::{Action, Limits};
-use crate::dialect::{MOST_NAME_BYTES, nodetool::MOST_CAPABILITIES_BYTES};
+use crate::dialect::{MOST_NAME_BYTES, nodetool::MOST_CAPABILITIES_BYTES, openclaw};
 use crate::text::MOST_REASON_BYTES;
 use crate::websocket::MAX_HEADER;
 
@@ -38,6 +38,7 @@ impl Limits {
             moving,
             at_work,
             replies,
+            openclaw::memory_bound(self.open_requests),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)

@@ -8,15 +8,19 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::dialect::{GatewaySession, Heard, MOST_NAME_BYTES, Message, ToNode, nodetool};
+use crate::dialect::{
+    FaultReply, GatewaySession, Heard, Liveness, MOST_NAME_BYTES, Message, ToNode, nodetool,
+    openclaw,
+};
 use crate::faults::FaultReplies;
-use crate::random::Random;
+use crate::text::MOST_REASON_BYTES;
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
-use crate::websocket::{self, Closed, Connection, Role};
+use crate::websocket::{self, CloseCode, Closed, Connection, Role};
 
 pub use input::{
-    Action, Deadline, Decision, FromNode, Input, LostReason, Misuse, Registration, Request, Timing,
+    Action, Applicant, Deadline, Decision, FromNode, Input, LostReason, Misuse, Registration,
+    Request, Surface, Timing,
 };
 
 /// What a [`Peer`] is told once.
@@ -32,9 +36,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// A peer that speaks `dialect`, with the default timing and limits.
+    /// A peer that speaks `dialect`, with the timing it is used to and the default limits.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, timing: Timing::default(), limits: Limits::default() }
+        Self { dialect, timing: dialect.timing(), limits: Limits::default() }
     }
 }
 
@@ -45,12 +49,33 @@ pub enum Dialect {
     /// The gateway protocol of NodeTool.
     #[default]
     Nodetool,
+    /// The protocol of the OpenClaw Gateway, as far as a node meets it.
+    Openclaw(openclaw::GatewayConfig),
 }
 
 impl Dialect {
-    fn session(self) -> Box<dyn GatewaySession> {
+    /// The periods and deadlines that gateways of this dialect have.
+    pub fn timing(self) -> Timing {
         match self {
-            Self::Nodetool => Box::new(nodetool::Gateway),
+            Self::Nodetool => Timing::default(),
+            Self::Openclaw(_) => Timing { liveness: Duration::from_secs(25), ..Timing::default() },
+        }
+    }
+}
+
+impl Config {
+    fn session(&self, seed: [u8; 32]) -> Box<dyn GatewaySession> {
+        match self.dialect {
+            Dialect::Nodetool => Box::new(nodetool::Gateway),
+            Dialect::Openclaw(config) => {
+                let policy = openclaw::Policy {
+                    max_message: self.limits.websocket.max_message,
+                    transmit_bytes: self.limits.transmit_bytes,
+                    tick: at_least(self.timing.tick),
+                    open_requests: self.limits.open_requests,
+                };
+                Box::new(openclaw::Gateway::new(config, policy, seed))
+            }
         }
     }
 }
@@ -62,11 +87,15 @@ pub struct Limits {
     /// Bounds of the WebSocket. What is larger than its `max_message` is not sent either, [`Misuse::TooLarge`].
     pub websocket: websocket::Limits,
     /// Bytes that may wait for the node before requests are refused as [`Misuse::Full`], and replies to faulty messages held
-    /// back. Default 64 MiB: two of the largest messages and change; a node that reads slower than that should not be given more.
+    /// back; in the openclaw dialect, where everything is replied to, before the connection of a node ends that says more without
+    /// reading. Default 64 MiB: two of the largest messages and change; a node that reads slower than that should not be given more.
     pub transmit_bytes: usize,
     /// Replies to faulty messages that may be sent in a row; one more is earned each second. Default 10, so that two
     /// peers cannot keep each other busy with errors.
     pub fault_replies: u32,
+    /// Requests without an answer; one more is refused as [`Misuse::Full`]. Only the openclaw dialect keeps count. Default 1,024, as
+    /// many as a node takes.
+    pub open_requests: usize,
 }
 
 impl Default for Limits {
@@ -75,6 +104,7 @@ impl Default for Limits {
             websocket: websocket::Limits::default(),
             transmit_bytes: 64 << 20,
             fault_replies: 10,
+            open_requests: 1024,
         }
     }
 }
@@ -90,7 +120,7 @@ pub struct Peer {
     now: Duration,
     utc: Timestamp,
     life: Life,
-    timers: Timers<Deadline, 4>,
+    timers: Timers<Deadline, 5>,
     websocket: Connection,
     session: Box<dyn GatewaySession>,
     actions: VecDeque<Action>,
@@ -98,14 +128,18 @@ pub struct Peer {
     /// Whether anything came since the last look, and whether a ping has asked for it.
     heard: bool,
     pinged: bool,
+    ponged: bool,
     sent_by_look: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Life {
     Opening,
-    Authorizing,
+    /// The application decides about an HTTP request.
+    Upgrading,
     Registering,
+    /// The application decides about a node.
+    Deciding,
     Ready,
     Closing(LostReason),
     Closed,
@@ -113,18 +147,21 @@ enum Life {
 
 impl Peer {
     /// A peer on a fresh byte stream: it reads the HTTP upgrade request itself.
-    pub fn new(config: Config, now: Now) -> Self {
+    ///
+    /// The seed decides what a node of the openclaw dialect has to sign, so it must be fresh from the operating system for each
+    /// connection, except in tests.
+    pub fn new(config: Config, now: Now, seed: [u8; 32]) -> Self {
         let websocket = Connection::server(config.limits.websocket);
-        let mut peer = Self::on(websocket, config, now);
+        let mut peer = Self::on(websocket, config, now, seed);
         peer.timers.set(Deadline::Open, now.monotonic.saturating_add(peer.config.timing.open));
         peer
     }
 
-    /// A peer on a stream that an HTTP server has upgraded to WebSocket, and authorised, already.
+    /// A peer on a stream that an HTTP server has upgraded to WebSocket, and authorised, already. The seed is that of
+    /// [`new`](Self::new).
     pub fn upgraded(config: Config, now: Now, seed: [u8; 32]) -> Self {
-        let seed = Random::from_seed(seed).bytes();
         let websocket = Connection::upgraded(Role::Server, config.limits.websocket, seed);
-        Self::on(websocket, config, now)
+        Self::on(websocket, config, now, seed)
     }
 
     /// Takes one input. Drain afterwards, as [the contract](crate::Node#the-drain-contract) says.
@@ -156,18 +193,23 @@ impl Peer {
             }
             Input::Authorize(decision) => self.decide(decision)?,
             Input::Request(request) => self.say(ToNode::Request(request))?,
+            Input::Cancel(request_id) => self.say(ToNode::Cancel { request_id })?,
             Input::Acknowledge(request_id) => self.say(ToNode::Acknowledge { request_id })?,
-            Input::Custom(text) => match crate::node::custom_kind(text) {
-                Some(kind) if !self.session.reserves(&kind) => self.say(ToNode::Custom(text))?,
-                _ => return Err(Misuse::NotACustomMessage),
-            },
+            Input::Surface(surface) => self.say(ToNode::Surface(surface))?,
+            Input::GoingAway { reason, back_in } => {
+                self.say(ToNode::GoingAway { reason, back_in })?;
+            }
+            Input::Custom(text) if self.session.takes_custom(text) => {
+                self.say(ToNode::Custom(text))?;
+            }
+            Input::Custom(_) => return Err(Misuse::NotACustomMessage),
             Input::Close(code, why) => {
-                if !matches!(self.life, Life::Registering | Life::Ready) {
+                if !matches!(self.life, Life::Registering | Life::Deciding | Life::Ready) {
                     return Err(Misuse::WrongState);
                 }
                 self.websocket.close(code, why).map_err(|_| Misuse::WrongState)?;
                 self.timers.clear_all();
-                self.timers.set(Deadline::Close, self.now.saturating_add(self.config.timing.close));
+                self.wait_for(Deadline::Close, self.config.timing.close);
             }
         }
         Ok(())
@@ -201,7 +243,11 @@ impl Peer {
         self.life == Life::Ready && self.websocket.is_open()
     }
 
-    fn on(websocket: Connection, config: Config, now: Now) -> Self {
+    fn on(mut websocket: Connection, config: Config, now: Now, seed: [u8; 32]) -> Self {
+        let session = config.session(seed);
+        if let Some(most) = session.most_before_registration() {
+            websocket.set_max_message(most.min(config.limits.websocket.max_message));
+        }
         Self {
             now: now.monotonic,
             utc: now.utc,
@@ -209,15 +255,17 @@ impl Peer {
             timers: Timers::new([
                 Deadline::Open,
                 Deadline::Register,
+                Deadline::Tick,
                 Deadline::Liveness,
                 Deadline::Close,
             ]),
             websocket,
-            session: config.dialect.session(),
+            session,
             actions: VecDeque::new(),
             fault_replies: FaultReplies::new(config.limits.fault_replies),
             heard: false,
             pinged: false,
+            ponged: false,
             sent_by_look: 0,
             config,
         }
@@ -228,28 +276,33 @@ impl Peer {
             return Err(Misuse::NotReady);
         }
         let (size, most) = match &words {
-            ToNode::Acknowledge { request_id } => (request_id.len(), MOST_NAME_BYTES),
-            ToNode::Request(request) => (request.size(), self.config.limits.websocket.max_message),
+            ToNode::Acknowledge { request_id }
+            | ToNode::Cancel { request_id }
+            | ToNode::Surface(Surface::Approved { request_id: Some(request_id) }) => {
+                (request_id.len(), MOST_NAME_BYTES)
+            }
+            ToNode::GoingAway { reason, .. } => (reason.len(), MOST_REASON_BYTES),
+            ToNode::Request(request) => {
+                (self.session.size(request), self.config.limits.websocket.max_message)
+            }
             ToNode::Custom(text) => (text.len(), self.config.limits.websocket.max_message),
-            ToNode::Error { .. } => (0, 0),
+            _ => (0, 0),
         };
         if size > most {
             return Err(Misuse::TooLarge);
         }
-        if self.websocket.transmit().len() >= self.config.limits.transmit_bytes {
+        if !self.has_room() {
             return Err(Misuse::Full);
         }
-        self.session.write(self.utc, words, &mut self.websocket);
-        Ok(())
+        self.session.write(self.utc, words, &mut self.websocket)
     }
 
     fn decide(&mut self, decision: Decision<'_>) -> Result<(), Misuse> {
-        if self.life != Life::Authorizing {
-            return Err(Misuse::WrongState);
-        }
-        match decision {
-            Decision::Accept => self.websocket.accept().map_err(|_| Misuse::WrongState),
-            Decision::Reject { status, message, retry_after } => {
+        match (&self.life, decision) {
+            (Life::Upgrading, Decision::Accept) => {
+                self.websocket.accept().map_err(|_| Misuse::WrongState)
+            }
+            (Life::Upgrading, Decision::Reject { status, message, retry_after }) => {
                 let retry_after = retry_after.map(|seconds| seconds.to_string());
                 let mut headers = vec![("Content-Type", "text/plain; charset=utf-8")];
                 headers.extend(retry_after.as_deref().map(|seconds| ("Retry-After", seconds)));
@@ -260,6 +313,19 @@ impl Peer {
                 self.close_within_deadline(LostReason::Rejected(status));
                 Ok(())
             }
+            (Life::Deciding, Decision::Welcome(hello)) => {
+                self.session.write(self.utc, ToNode::Welcome(hello), &mut self.websocket)?;
+                self.websocket.set_max_message(self.config.limits.websocket.max_message);
+                self.life = Life::Registering;
+                Ok(())
+            }
+            (Life::Deciding, Decision::Refuse(refusal)) => {
+                self.session.write(self.utc, ToNode::Refuse(refusal), &mut self.websocket)?;
+                let (code, why) = refusal.closing();
+                self.throw_out(code, why);
+                Ok(())
+            }
+            _ => Err(Misuse::WrongState),
         }
     }
 
@@ -268,25 +334,31 @@ impl Peer {
         if self.life == Life::Closed {
             return false;
         }
+        if matches!(self.life, Life::Registering | Life::Ready) {
+            if let Some(heard) = self.session.resume() {
+                self.hear(heard);
+                return true;
+            }
+        }
         let Some(event) = self.websocket.poll() else { return false };
         let heard = match event {
-            websocket::Event::Text(text) => self.session.read(Message::Text(text)),
-            websocket::Event::Binary(bytes) => self.session.read(Message::Binary(bytes)),
+            websocket::Event::Text(text) => self.session.read(self.utc, Message::Text(text)),
+            websocket::Event::Binary(bytes) => self.session.read(self.utc, Message::Binary(bytes)),
             websocket::Event::Request(request) => {
-                self.life = Life::Authorizing;
-                self.actions.push_back(Action::Authorize(request));
+                self.life = Life::Upgrading;
+                self.actions.push_back(Action::Authorize(Applicant::Upgrade(request)));
                 return true;
             }
             websocket::Event::Open => {
                 self.life = Life::Registering;
                 self.timers.clear(Deadline::Open);
-                self.timers
-                    .set(Deadline::Register, self.now.saturating_add(self.config.timing.register));
-                self.timers.set(
-                    Deadline::Liveness,
-                    self.now
-                        .saturating_add(self.config.timing.liveness.max(Duration::from_millis(10))),
-                );
+                self.wait_for(Deadline::Register, self.config.timing.register);
+                self.wait_for(Deadline::Liveness, at_least(self.config.timing.liveness));
+                self.session.begin(self.utc, &mut self.websocket);
+                return true;
+            }
+            websocket::Event::Pong(_) => {
+                self.ponged = true;
                 return true;
             }
             websocket::Event::Closed(closed) => {
@@ -298,39 +370,53 @@ impl Peer {
                 self.close_within_deadline(reason);
                 return true;
             }
-            websocket::Event::Ping(_)
-            | websocket::Event::Pong(_)
-            | websocket::Event::Refused(_) => return true,
+            websocket::Event::Ping(_) | websocket::Event::Refused(_) => return true,
         };
         self.hear(heard);
         true
     }
 
     fn hear(&mut self, heard: Heard) {
-        if !matches!(self.life, Life::Registering | Life::Ready) {
+        if !matches!(self.life, Life::Registering | Life::Deciding | Life::Ready) {
             return;
         }
+        let taken = self.reply();
+        self.understand(heard);
+        if !taken && !matches!(self.life, Life::Closing(_)) {
+            self.throw_out(CloseCode::POLICY_VIOLATION, "slow consumer".to_owned());
+        }
+    }
+
+    fn understand(&mut self, heard: Heard) {
         let message = match heard {
             Heard::Message(message) => message,
             Heard::Fault { problem, reply } => {
                 self.fault_replies.push(self.now, &problem, reply);
                 FromNode::Faulty { problem }
             }
+            Heard::Applicant(request) => {
+                self.life = Life::Deciding;
+                return self.actions.push_back(Action::Authorize(Applicant::Connect(request)));
+            }
+            Heard::Offence { problem, code, why } => {
+                self.actions.push_back(Action::Message(FromNode::Faulty { problem }));
+                return self.throw_out(code, why);
+            }
+            Heard::Nothing => return,
         };
         match (&self.life, &message) {
             (Life::Registering, FromNode::Registered(_)) => {
                 self.life = Life::Ready;
                 self.timers.clear(Deadline::Register);
+                if self.session.liveness() == Liveness::Ticks {
+                    self.wait_for(Deadline::Tick, at_least(self.config.timing.tick));
+                }
             }
             (Life::Registering, FromNode::Faulty { .. } | FromNode::Error { .. })
             | (Life::Ready, _) => {}
             (_, _) => {
                 let problem = "a node must register before it says anything else".to_owned();
-                self.fault_replies.push(
-                    self.now,
-                    &problem,
-                    crate::dialect::FaultReply::Error { request_id: None },
-                );
+                self.fault_replies.push(self.now, &problem, FaultReply::Error { request_id: None });
                 return self.actions.push_back(Action::Message(FromNode::Faulty { problem }));
             }
         }
@@ -339,16 +425,22 @@ impl Peer {
 
     fn timed_out(&mut self, deadline: Deadline) {
         match deadline {
-            Deadline::Open if self.life == Life::Authorizing => {
+            Deadline::Open if self.life == Life::Upgrading => {
                 self.end(LostReason::TimedOut(deadline));
             }
             Deadline::Open => self.websocket.opening_timed_out(),
             Deadline::Register => {
-                let _ = self
-                    .websocket
-                    .close(websocket::CloseCode::POLICY_VIOLATION, "no registration in time");
+                let (code, why) = self.session.unregistered();
+                let _ = self.websocket.close(code, why);
                 self.close_within_deadline(LostReason::TimedOut(deadline));
             }
+            Deadline::Tick => {
+                self.wait_for(Deadline::Tick, at_least(self.config.timing.tick));
+                if self.has_room() {
+                    let _ = self.session.write(self.utc, ToNode::Tick, &mut self.websocket);
+                }
+            }
+            Deadline::Liveness if self.session.liveness() == Liveness::Ticks => self.ping(),
             Deadline::Liveness => self.look(),
             Deadline::Close => self.end(match &self.life {
                 Life::Closing(reason) => reason.clone(),
@@ -372,24 +464,54 @@ impl Peer {
         }
         self.heard = false;
         self.sent_by_look = sent;
-        self.timers.set(
-            Deadline::Liveness,
-            self.now.saturating_add(self.config.timing.liveness.max(Duration::from_millis(10))),
-        );
+        self.wait_for(Deadline::Liveness, at_least(self.config.timing.liveness));
+    }
+
+    /// Asks for a pong, or judges that there was none (openclaw page 10).
+    fn ping(&mut self) {
+        if self.pinged && !self.ponged {
+            return self.end(LostReason::TimedOut(Deadline::Liveness));
+        }
+        let _ = self.websocket.ping(b"");
+        (self.pinged, self.ponged) = (true, false);
+        self.wait_for(Deadline::Liveness, at_least(self.config.timing.liveness));
+    }
+
+    /// Answers what was heard last; false if the node says more than it reads.
+    fn reply(&mut self) -> bool {
+        let Some(reply) = self.session.take_reply() else { return true };
+        let has_room = self.has_room();
+        if has_room {
+            let _ = self.websocket.send_text_with(|buffer| buffer.extend_from_slice(&reply));
+        }
+        has_room
+    }
+
+    fn throw_out(&mut self, code: CloseCode, why: String) {
+        let _ = self.websocket.close(code, &why);
+        self.close_within_deadline(LostReason::Refused { code, why });
+    }
+
+    fn has_room(&self) -> bool {
+        self.websocket.transmit().len() < self.config.limits.transmit_bytes
+    }
+
+    fn wait_for(&mut self, deadline: Deadline, time: Duration) {
+        self.timers.set(deadline, self.now.saturating_add(time));
     }
 
     fn close_within_deadline(&mut self, reason: LostReason) {
         self.timers.clear_all();
-        self.timers.set(Deadline::Close, self.now.saturating_add(self.config.timing.close));
+        self.wait_for(Deadline::Close, self.config.timing.close);
         self.life = Life::Closing(reason);
     }
 
     fn settle(&mut self) {
         if matches!(self.life, Life::Registering | Life::Ready) && self.websocket.is_open() {
-            while self.websocket.transmit().len() < self.config.limits.transmit_bytes {
+            while self.has_room() {
                 let Some((error, request_id)) = self.fault_replies.next() else { break };
                 let words = ToNode::Error { error: &error, request_id: request_id.as_deref() };
-                self.session.write(self.utc, words, &mut self.websocket);
+                let _ = self.session.write(self.utc, words, &mut self.websocket);
             }
         }
         if let Life::Closing(reason) = &self.life {
@@ -406,4 +528,9 @@ impl Peer {
         self.actions.push_back(Action::Disconnect);
         self.actions.push_back(Action::Closed(reason));
     }
+}
+
+/// A period so short that nothing else would be done is none.
+fn at_least(period: Duration) -> Duration {
+    period.max(Duration::from_millis(10))
 }

@@ -21,7 +21,7 @@ impl Desk {
     fn new(decision: Option<Decision<'static>>) -> Self {
         let request = ClientRequest::new("gateway.test", "/?token=s3cret").unwrap();
         let node = Connection::client(&request, WebSocketLimits::default(), [1; 32]);
-        let peer = Peer::new(Config::new(Dialect::Nodetool), now(Duration::ZERO));
+        let peer = Peer::new(Config::new(Dialect::Nodetool), now(Duration::ZERO), [1; 32]);
         let mut desk = Self { peer, node, now: Duration::ZERO, decision, heard: Vec::new() };
         desk.play();
         desk
@@ -94,11 +94,7 @@ fn now(monotonic: Duration) -> Now {
 
 fn command(request_id: &str) -> Request {
     let args = RawValue::from_string("{}".to_owned()).unwrap();
-    Request {
-        request_id: request_id.to_owned(),
-        user_id: None,
-        task: Task::Command { name: "x".to_owned(), args },
-    }
+    Request::new(request_id, Task::Command { name: "x".to_owned(), args })
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -139,7 +135,7 @@ fn a_decision_or_a_request_that_never_comes_ends_the_connection() {
     let mut desk = Desk::new(None);
     desk.wait(15 * SECOND);
     assert!(desk.said("Closed(TimedOut(Open))"), "{:?}", desk.heard);
-    let mut peer = Peer::new(Config::new(Dialect::Nodetool), now(Duration::ZERO));
+    let mut peer = Peer::new(Config::new(Dialect::Nodetool), now(Duration::ZERO), [1; 32]);
     peer.handle(now(15 * SECOND), Input::Timeout).unwrap();
     let mut last = None;
     while let Some(action) = peer.poll_action() {
@@ -287,7 +283,7 @@ fn a_request_that_no_node_could_read_is_not_sent() {
         let args = format!(r#"{{"a":"{}"}}"#, "x".repeat(length - r#"{"a":""}"#.len()));
         let args = RawValue::from_string(args).unwrap();
         let task = Task::Command { name: "\n".to_owned(), args };
-        let request = Request { request_id: "r".to_owned(), user_id: None, task };
+        let request = Request::new("r".to_owned(), task);
         peer.handle(now(Duration::ZERO), Input::Request(&request))
     };
     // Beside its arguments: two bytes of its name, one of its id, and 256 around them.

@@ -374,6 +374,11 @@ impl Connection {
         self.role
     }
 
+    /// Changes the bound of a message, from the next frame on. One that is read already stays.
+    pub(crate) fn set_max_message(&mut self, most: usize) {
+        self.limits.max_message = most;
+    }
+
     /// How many bytes of memory its buffers hold.
     #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn memory(&self) -> usize {

@@ -93,7 +93,7 @@ fn no_flood_makes_a_peer_hold_more_than_its_bound() {
     let request = |bytes: usize| {
         let args = RawValue::from_string(filled(bytes, "{\"a\":\"", "x", "\"}")).unwrap();
         let task = Task::Command { name: "x".to_owned(), args };
-        Request { request_id: "r".to_owned(), user_id: None, task }
+        Request::new("r".to_owned(), task)
     };
     while flood.peer.transmit().len() + 100_000 < limits.transmit_bytes {
         flood.input(Input::Request(&request(50_000))).unwrap();

@@ -51,7 +51,7 @@ impl PeerPlay {
     pub fn on(config: Config, variant: Variant) -> Self {
         let now = Now::new(Duration::ZERO, Timestamp::from_micros(0));
         Self {
-            peer: Peer::new(config, now),
+            peer: Peer::new(config, now, [1; 32]),
             model: PeerModel::new(variant),
             now: Duration::ZERO,
             node: None,
@@ -128,7 +128,7 @@ impl PeerPlay {
             PeerStep::Request(name, value) => {
                 let args = json(&format!(r#"{{"value":{value}}}"#));
                 let task = Task::Command { name: "echo".to_owned(), args };
-                let request = Request { request_id: name.to_owned(), user_id: None, task };
+                let request = Request::new(name.to_owned(), task);
                 return self.input(Input::Request(&request));
             }
             PeerStep::Acknowledge(name) => return self.input(Input::Acknowledge(name)),

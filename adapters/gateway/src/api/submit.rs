@@ -124,7 +124,7 @@ impl<'a> Submission<'a> {
             Some(id) => identifier("request_id", id)?,
             None => Uuid::new_v4().to_string(),
         };
-        Ok((peer::Request { request_id, user_id, task }, node_id))
+        Ok((peer::Request::new(request_id, task).for_user(user_id), node_id))
     }
 }
 

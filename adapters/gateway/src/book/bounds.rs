@@ -16,8 +16,7 @@ fn world(limit: impl FnOnce(&mut Limits)) -> World {
 
 impl World {
     fn submit(&mut self, request: u8, size: usize) -> Result<Submitted, SubmitError> {
-        let request =
-            Request { request_id: format!("r{request}"), user_id: None, task: task(size) };
+        let request = Request::new(format!("r{request}"), task(size));
         self.book.submit(request, None, Timestamp::default())
     }
 

@@ -77,7 +77,7 @@ impl World {
                 }
             }
             Step::Submit { request, node, size } => {
-                let request = Request { request_id: id(request), user_id: None, task: task(size) };
+                let request = Request::new(id(request), task(size));
                 let node = node.map(|node| node.to_string());
                 let _ = self.book.submit(request, node.as_deref(), now);
             }

@@ -53,7 +53,7 @@ fn settle(memory: &Memory, gateway: &mut Gateway, run: &mut Run) -> Option<StopR
 fn command(gateway: &mut Gateway, request_id: &str, name: &str, args: &Value) {
     let args = RawValue::from_string(args.to_string()).unwrap();
     let task = Task::Command { name: name.to_owned(), args };
-    let request = Request { request_id: request_id.to_owned(), user_id: None, task };
+    let request = Request::new(request_id.to_owned(), task);
     gateway.say(Input::Request(&request));
 }
 

@@ -177,7 +177,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(memory: &Memory) -> Self {
-        let peer = Peer::new(Config::new(Dialect::Nodetool), memory.now());
+        let peer = Peer::new(Config::new(Dialect::Nodetool), memory.now(), [1; 32]);
         Self { world: Arc::clone(&memory.world), peer, heard: Vec::new() }
     }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clawnode_protocol::peer::{
-    Action, Config, Decision, Dialect, FromNode, Input, LostReason, Misuse, Registration, Request,
+    Action, Applicant, Config, Decision, Dialect, FromNode, Input, LostReason, Misuse,
+    Registration, Request,
 };
 use clawnode_protocol::websocket::{CloseCode, UpgradeRequest};
 use clawnode_protocol::{Now, Outcome, Peer, Task, WorkflowSource};
@@ -161,7 +162,7 @@ impl Connection {
     }
 
     fn request(&self, request_id: &str, task: Task) {
-        let request = Request { request_id: request_id.to_owned(), user_id: None, task };
+        let request = Request::new(request_id.to_owned(), task);
         self.act(move |peer, now| peer.handle(now, Input::Request(&request)));
     }
 
@@ -233,14 +234,14 @@ async fn drive(
 ) {
     let start = Instant::now();
     let now = || Now::new(start.elapsed(), clawnode_tokio::wall_clock());
-    let mut peer = Peer::new(Config::new(Dialect::Nodetool), now());
+    let mut peer = Peer::new(Config::new(Dialect::Nodetool), now(), [1; 32]);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = [0; 16 << 10];
     let mut reading = true;
     loop {
         while let Some(action) = peer.poll_action() {
             match action {
-                Action::Authorize(request) => {
+                Action::Authorize(Applicant::Upgrade(request)) => {
                     let decision = match (guard.lock().unwrap())(&request) {
                         None => Decision::Accept,
                         Some(status) => {

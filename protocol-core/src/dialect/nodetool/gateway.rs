@@ -3,8 +3,9 @@ use serde::Deserialize;
 use super::DEFAULT_USER_ID;
 use super::wire::{self, AckMessage, Envelope};
 use crate::dialect::json::{self, Invalid};
-use crate::dialect::{FaultReply, GatewaySession, Heard, Message, ToNode};
-use crate::peer::{FromNode, Registration};
+use crate::dialect::{FaultReply, GatewaySession, Heard, Liveness, Message, ToNode};
+use crate::node::custom_kind;
+use crate::peer::{FromNode, Misuse, Registration};
 use crate::time::Timestamp;
 use crate::websocket::Connection;
 use crate::work::{Failure, Outcome, Task, WorkflowSource};
@@ -14,7 +15,11 @@ use crate::work::{Failure, Outcome, Task, WorkflowSource};
 pub(crate) struct Gateway;
 
 impl GatewaySession for Gateway {
-    fn read(&mut self, message: Message<'_>) -> Heard {
+    fn liveness(&self) -> Liveness {
+        Liveness::Heartbeats
+    }
+
+    fn read(&mut self, _utc: Timestamp, message: Message<'_>) -> Heard {
         let envelope = match Envelope::parse(message) {
             Ok(envelope) => envelope,
             Err(problem) => return fault(problem, FaultReply::Error { request_id: None }),
@@ -51,7 +56,12 @@ impl GatewaySession for Gateway {
         })
     }
 
-    fn write(&mut self, utc: Timestamp, words: ToNode<'_>, out: &mut Connection) {
+    fn write(
+        &mut self,
+        utc: Timestamp,
+        words: ToNode<'_>,
+        out: &mut Connection,
+    ) -> Result<(), Misuse> {
         let timestamp = utc;
         match words {
             ToNode::Request(request) => {
@@ -96,12 +106,24 @@ impl GatewaySession for Gateway {
             ),
             ToNode::Error { error, request_id } => wire::send_error(out, utc, error, request_id),
             ToNode::Custom(text) => wire::send_text(out, text),
+            ToNode::Welcome(_)
+            | ToNode::Refuse(_)
+            | ToNode::Cancel { .. }
+            | ToNode::Surface(_)
+            | ToNode::Tick
+            | ToNode::GoingAway { .. } => return Err(Misuse::Unsayable),
         }
+        Ok(())
     }
 
-    fn reserves(&self, kind: &str) -> bool {
-        wire::TYPES.contains(&kind)
+    fn takes_custom(&self, text: &str) -> bool {
+        custom_kind(text).is_some_and(|kind| !reserves(&kind))
     }
+}
+
+/// Whether `kind` is a message type of the dialect's own.
+pub(crate) fn reserves(kind: &str) -> bool {
+    wire::TYPES.contains(&kind)
 }
 
 /// Bytes of JSON in which a node says what it can do: room for thousands of commands. A list of empty names takes eight times its

@@ -12,6 +12,8 @@ mod wire;
 
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 
+#[cfg(feature = "__fuzzing")]
+pub(crate) use gateway::reserves;
 pub(crate) use gateway::{Gateway, MOST_CAPABILITIES_BYTES};
 pub(crate) use node::Node;
 

@@ -49,7 +49,7 @@ fn from_node(words: ToGateway<'_>) -> String {
 }
 
 fn from_gateway(words: ToNode<'_>) -> String {
-    written(|out| Gateway.write(TIME, words, out))
+    written(|out| Gateway.write(TIME, words, out).unwrap())
 }
 
 fn heard_by_node(text: &str) -> FromGateway {
@@ -57,9 +57,9 @@ fn heard_by_node(text: &str) -> FromGateway {
 }
 
 fn heard_by_gateway(text: &str) -> FromNode {
-    match Gateway.read(Message::Text(text)) {
+    match Gateway.read(TIME, Message::Text(text)) {
         Heard::Message(message) => message,
-        Heard::Fault { problem, .. } => panic!("{problem}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -69,7 +69,7 @@ fn the_nine_messages_have_the_originals_fields_in_its_order() {
     let kind = TaskKind::Command("echo".into());
     let update = Update::new("job_update", raw("{}"));
     let commands = ["echo".to_owned()];
-    let request = |task| Request { request_id: "r".to_owned(), user_id: None, task };
+    let request = |task| Request::new("r".to_owned(), task);
     let failed = Outcome::failed("no");
     for (text, expected) in [
         (
@@ -229,9 +229,9 @@ fn what_only_one_side_may_say_is_a_fault_from_the_other() {
         assert!(matches!(heard_by_node(text), FromGateway::Fault { .. }), "{text}");
     }
     let request = r#"{"type":"command_request","request_id":"r","command":"x"}"#;
-    assert!(matches!(Gateway.read(Message::Text(request)), Heard::Fault { .. }));
+    assert!(matches!(Gateway.read(TIME, Message::Text(request)), Heard::Fault { .. }));
     let status = r#"{"type":"command_response","request_id":"r","status":"completed"}"#;
-    assert!(matches!(Gateway.read(Message::Text(status)), Heard::Fault { .. }));
+    assert!(matches!(Gateway.read(TIME, Message::Text(status)), Heard::Fault { .. }));
 }
 
 fn object() -> impl Strategy<Value = Box<RawValue>> {
@@ -251,7 +251,7 @@ proptest! {
             Some(true) => Task::Workflow { source: WorkflowSource::Id(name.clone()), params: args.clone() },
             Some(false) => Task::Workflow { source: WorkflowSource::Graph(graph), params: args.clone() },
         };
-        let request = Request { request_id: id.clone(), user_id: Some("bob".to_owned()), task };
+        let request = Request::new(id.clone(), task).for_user("bob".to_owned());
         match heard_by_node(&from_gateway(ToNode::Request(&request))) {
             FromGateway::Work { request_id, user_id, task, .. } => {
                 prop_assert_eq!(request_id, id);
@@ -314,13 +314,13 @@ proptest! {
     #[test]
     fn any_text_is_understood_or_refused(text: String, kind in prop::sample::select(wire::TYPES.to_vec()), value in "[\\[\\]{}\",:0-9a-z_.-]{0,40}") {
         heard_by_node(&text);
-        let _ = Gateway.read(Message::Text(&text));
+        let _ = Gateway.read(TIME, Message::Text(&text));
         for text in [
             format!(r#"{{"type":"{kind}","request_id":"r","args":{value},"status":{value}}}"#),
             format!(r#"{{"type":"{kind}",{value}}}"#),
         ] {
             heard_by_node(&text);
-            let _ = Gateway.read(Message::Text(&text));
+            let _ = Gateway.read(TIME, Message::Text(&text));
         }
     }
 }
@@ -357,7 +357,7 @@ fn what_a_node_can_do_must_be_said_in_256_kib() {
         let json =
             format!(r#"{{"commands":["{}"]}}"#, "x".repeat(length - r#"{"commands":[""]}"#.len()));
         let text = format!(r#"{{"type":"node_registration","node_id":"n","capabilities":{json}}}"#);
-        Gateway.read(Message::Text(&text))
+        Gateway.read(TIME, Message::Text(&text))
     };
     assert!(matches!(registered(256 << 10), Heard::Message(FromNode::Registered(_))));
     assert!(

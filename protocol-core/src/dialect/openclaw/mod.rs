@@ -7,6 +7,7 @@
 
 mod connect;
 mod fingerprint;
+mod gateway;
 mod identity;
 mod node;
 mod refusal;
@@ -20,6 +21,8 @@ use crate::secret::Secret;
 
 pub use connect::{Client, Config, Device, Role};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use gateway::{ConnectRequest, GatewayConfig, Hello};
+pub(crate) use gateway::{Gateway, Policy, memory_bound};
 pub use identity::{DevicePayload, Identity, device_id_of, verify};
 pub(crate) use node::Node;
 pub use refusal::{Reaction, Refusal, RefusalCode};

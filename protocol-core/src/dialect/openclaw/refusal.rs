@@ -224,6 +224,50 @@ impl Refusal {
         }
     }
 
+    /// A refusal for whoever plays the gateway, with a sentence for people.
+    pub fn new(code: RefusalCode, message: impl AsRef<str>) -> Self {
+        Self {
+            code,
+            message: fitting(message.as_ref(), MOST_TEXT_BYTES).to_owned(),
+            reason: None,
+            request_id: None,
+            retry_after: None,
+            can_retry_with_device_token: false,
+            expected_protocol: None,
+        }
+    }
+
+    /// The same with a finer reason.
+    pub fn with_reason(mut self, reason: impl AsRef<str>) -> Self {
+        self.reason = Some(fitting(reason.as_ref(), MOST_TEXT_BYTES).to_owned());
+        self
+    }
+
+    /// The same with the id under which it waits for approval: 1 to 64 ASCII letters, digits and hyphens. Another is left out, as a
+    /// node would not take it.
+    pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into()).filter(|id| is_id(id));
+        self
+    }
+
+    /// The same, to be left alone for this long. Whole milliseconds are told.
+    pub fn with_retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = Some(time);
+        self
+    }
+
+    /// The same, and the token that the device keeps may be shown beside the shared one.
+    pub fn retriable_with_device_token(mut self) -> Self {
+        self.can_retry_with_device_token = true;
+        self
+    }
+
+    /// The same with the version of the protocol that the gateway speaks.
+    pub fn expecting_protocol(mut self, version: u32) -> Self {
+        self.expected_protocol = Some(version);
+        self
+    }
+
     /// Why.
     pub fn code(&self) -> &RefusalCode {
         &self.code
@@ -247,6 +291,16 @@ impl Refusal {
     /// How long the gateway wants to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Whether the token that the device keeps may be shown beside the shared one, which was not taken.
+    pub fn can_retry_with_device_token(&self) -> bool {
+        self.can_retry_with_device_token
+    }
+
+    /// The version of the protocol that the gateway speaks.
+    pub fn expected_protocol(&self) -> Option<u32> {
+        self.expected_protocol
     }
 
     /// What a node can do about it.

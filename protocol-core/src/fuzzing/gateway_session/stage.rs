@@ -49,7 +49,8 @@ impl Stage {
         }
         if habits.short_times {
             let short = Duration::from_millis(3);
-            config.timing = Timing { open: short, register: short, liveness: short, close: short };
+            config.timing =
+                Timing { open: short, register: short, liveness: short, tick: short, close: short };
         }
         let limits = config.limits;
         let now = Now::new(Duration::ZERO, Timestamp::default());
@@ -57,7 +58,7 @@ impl Stage {
             let node = Connection::upgraded(Role::Client, websocket::Limits::default(), [7; 32]);
             (Peer::upgraded(config, now, [1; 32]), node)
         } else {
-            (Peer::new(config, now), asking_node())
+            (Peer::new(config, now, [1; 32]), asking_node())
         };
         let mut stage = Self {
             habits,
@@ -113,7 +114,7 @@ impl Stage {
             _ => Task::Command { name: "echo".to_owned(), args: padding },
         };
         let user_id = (what & 4 != 0).then(|| "1".to_owned());
-        let request = Request { request_id: format!("r{id}"), user_id, task };
+        let request = Request::new(format!("r{id}"), task).for_user(user_id);
         let ready = self.peer.is_ready();
         let waits = self.peer.transmit().len();
         let result = self.peer.handle(self.clock(), Input::Request(&request));

@@ -298,8 +298,7 @@ impl Stage {
                 }
                 websocket::Event::Text(text) => {
                     self.transcript.heard(text);
-                    match Gateway.read(Message::Text(text)) {
-                        Heard::Fault { problem, .. } => panic!("{problem}: {text}"),
+                    match Gateway.read(Timestamp::default(), Message::Text(text)) {
                         Heard::Message(FromNode::Answered { job_id: Some(job_id), .. }) => {
                             self.answered.insert(job_id);
                         }
@@ -307,6 +306,7 @@ impl Stage {
                             assert!(!self.answered.contains(&job_id), "news after the answer");
                         }
                         Heard::Message(_) => {}
+                        other => panic!("{other:?}: {text}"),
                     }
                 }
                 websocket::Event::Closed(closed) => assert!(

@@ -76,10 +76,10 @@ impl Gateway {
         let now = Now::new(Duration::ZERO, clawnode_tokio::wall_clock());
         Self {
             stream,
-            peer: Peer::new(peer::Config::new(Dialect::Nodetool), now),
+            peer: Peer::new(peer::Config::new(Dialect::Nodetool), now, [1; 32]),
             start,
             window,
-            request: Request { request_id: String::new(), user_id: None, task },
+            request: Request::new(String::new(), task),
             asked_at: Vec::new(),
             answered: 0,
             latencies: Vec::new(),

@@ -1,6 +1,6 @@
 //! What happens at the gateway.
 
-use clawnode_protocol::peer::{Action, Decision, FromNode, Input, LostReason, Misuse};
+use clawnode_protocol::peer::{Action, Applicant, Decision, FromNode, Input, LostReason, Misuse};
 use clawnode_protocol::{Now, Peer, Task};
 
 use super::links::{Direction, GatewayEnd, LinkId};
@@ -17,7 +17,10 @@ impl World {
     }
 
     pub(super) fn new_peer(&self) -> Box<Peer> {
-        Box::new(Peer::new(self.gateway.config.clone(), self.gateway_clock()))
+        // Another one for each connection, and drawn from nothing that decides what happens.
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&self.link_number.to_le_bytes());
+        Box::new(Peer::new(self.gateway.config.clone(), self.gateway_clock(), seed))
     }
 
     /// Something that answers HTTP as a gateway should not.
@@ -134,7 +137,7 @@ impl World {
         let index = self.links[id.slot as usize].node;
         self.figures.actions += 1;
         match action {
-            Action::Authorize(request) => {
+            Action::Authorize(Applicant::Upgrade(request)) => {
                 self.check_secret(index, "the upgrade request", format_args!("{request:?}"));
                 let decision = if request.bearer_token() != Some(self.hosts[index].token.as_str()) {
                     let text = "the token arrived changed, or not at all".to_owned();

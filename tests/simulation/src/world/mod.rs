@@ -249,7 +249,7 @@ impl World {
     /// Books a request; whether and when it is sent is another matter.
     fn request(&mut self, node: usize, task: Task, user: Option<String>, kind: TicketKind) -> u32 {
         let number = self.gateway.tickets.len() as u32;
-        let request = Request { request_id: format!("r{number}"), user_id: user, task };
+        let request = Request::new(format!("r{number}"), task).for_user(user);
         let life = self.gateway.life;
         self.gateway.tickets.push(Ticket::new(node, request, kind, life));
         let seat = &mut self.gateway.seats[node];
