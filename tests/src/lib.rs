@@ -2,7 +2,9 @@
 //!
 //! [`Scene`] is a stage for one node: virtual time, a gateway that is a bare WebSocket which says what the test tells it to,
 //! and an application that finishes work when the test says so. Everything that happens becomes one line of a transcript.
+//! [`Meeting`] is one for a node and a gateway that both are real.
 
+mod meeting;
 pub mod model;
 mod scene;
 mod world;
@@ -12,6 +14,7 @@ mod world;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub use meeting::{Answer, Meeting};
 pub use scene::{Answering, Scene};
 pub use world::world;
 

@@ -19,6 +19,8 @@ enum Step {
     Answer(usize),
     Record(usize),
     Cancel(usize),
+    /// The gateway cancels it.
+    CancelRequest(usize),
     Acknowledge(usize),
     Write,
     Confirm,
@@ -39,7 +41,12 @@ fn steps() -> Vec<Step> {
         ]);
     }
     // These say nothing new about a second request.
-    steps.extend([Step::AskOther(0), Step::Update(0), Step::Acknowledge(0)]);
+    steps.extend([
+        Step::AskOther(0),
+        Step::Update(0),
+        Step::Acknowledge(0),
+        Step::CancelRequest(0),
+    ]);
     steps
 }
 
@@ -52,6 +59,9 @@ struct Play {
     admitted: BTreeSet<WorkId>,
     started: BTreeSet<WorkId>,
     cancelled: BTreeSet<WorkId>,
+    /// The run of each work, and those of which nothing may be heard any more.
+    runs: Vec<(JobId, WorkId)>,
+    silenced: BTreeSet<WorkId>,
     /// What was written for each request on this connection, and how often it was asked there.
     written: BTreeMap<String, Vec<char>>,
     asked: BTreeMap<String, usize>,
@@ -69,6 +79,8 @@ impl Play {
             admitted: BTreeSet::new(),
             started: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            runs: Vec::new(),
+            silenced: BTreeSet::new(),
             written: BTreeMap::new(),
             asked: BTreeMap::new(),
             asked_ever: BTreeMap::new(),
@@ -93,9 +105,17 @@ impl Play {
             Step::Record(request) => self.with(request, |ledger, id, _| {
                 let _ = ledger.recorded(id);
             }),
-            Step::Cancel(request) => self.with(request, |ledger, id, actions| {
-                let _ = ledger.cancel(id, "enough", actions);
-            }),
+            Step::Cancel(request) => {
+                self.with(request, |ledger, id, actions| {
+                    let _ = ledger.cancel(id, "enough", actions);
+                });
+            }
+            Step::CancelRequest(request) => {
+                if self.ledger.rules.cancelled == OnCancel::Silence {
+                    self.silenced.extend(self.latest[request]);
+                }
+                self.ledger.cancel_request(NAMES[request], &mut self.actions);
+            }
             Step::Acknowledge(request) => {
                 self.ledger.settled(Duration::ZERO, NAMES[request], &mut self.actions);
             }
@@ -105,6 +125,9 @@ impl Play {
                 self.ledger.confirm_through(Duration::ZERO, written, &mut self.actions);
             }
             Step::Disconnect => {
+                if self.ledger.rules.disconnect == OnDisconnect::Abort {
+                    self.silenced.extend(self.admitted.iter().copied());
+                }
                 self.ledger.disconnected(&mut self.actions);
                 self.written.clear();
                 self.asked.clear();
@@ -119,6 +142,9 @@ impl Play {
         let name = NAMES[request].to_owned();
         *self.asked.entry(name.clone()).or_default() += 1;
         *self.asked_ever.entry(name.clone()).or_default() += 1;
+        if self.ledger.rules.repeated_id == RepeatedId::Supersede {
+            self.silenced.extend(self.latest[request]);
+        }
         self.ledger.request(Duration::ZERO, name, "1".to_owned(), task, None, &mut self.actions);
     }
 
@@ -135,6 +161,7 @@ impl Play {
                     let request = NAMES.iter().position(|name| *name == work.request_id);
                     self.latest[request.expect("only these were asked")] = Some(work.id);
                     assert!(self.admitted.insert(work.id), "admitted twice");
+                    self.runs.push((work.job_id, work.id));
                 }
                 Action::Start(work) => {
                     assert!(self.admitted.contains(&work.id), "started unasked");
@@ -155,7 +182,17 @@ impl Play {
         let mut note = |request_id: &str, word| {
             written.entry(request_id.to_owned()).or_default().push(word);
         };
+        let (runs, silenced) = (&self.runs, &self.silenced);
+        let is_silenced = |job_id: JobId| {
+            let mut work = runs.iter().filter(|(run, _)| *run == job_id);
+            work.any(|(_, work)| silenced.contains(work))
+        };
         self.ledger.transmit(Duration::ZERO, &mut self.actions, |words| {
+            if let ToGateway::Progress { job_id, .. }
+            | ToGateway::Answer { job_id: Some(job_id), .. } = &words
+            {
+                assert!(!is_silenced(*job_id), "nobody wants to hear it any more: {words:?}");
+            }
             match words {
                 ToGateway::Accept { request_id, .. } => note(request_id, 'k'),
                 ToGateway::Progress { request_id, .. } => note(request_id, 'u'),
@@ -174,6 +211,12 @@ impl Play {
         assert!(tally.running <= 1 && tally.owed <= 2 && tally.remembered <= 1, "{tally:?}");
         assert!(self.ledger.entries.values().all(|entry| entry.updates.len() <= 1));
         assert_eq!(tally.owed + tally.remembered, self.ledger.entries.len());
+        if rules.disconnect == OnDisconnect::Abort {
+            let entries = &self.ledger.entries;
+            let runs =
+                |work| matches!(entries.get(work), Some(Entry { stage: Stage::Running, .. }));
+            assert!(!self.silenced.iter().any(runs), "it runs though nobody wants it any more");
+        }
         if rules.repeated_id == RepeatedId::Supersede {
             return;
         }
