@@ -127,6 +127,52 @@ for reader, messages in ((0, TO_NODE), (1, TO_GATEWAY)):
         write("dialect_messages", f"{'node' if reader == 0 else 'gateway'}-{name}", bytes([reader]) + text)
 write("dialect_messages", "node-not-json", b"\0{\"type\":")
 
+# The same for openclaw: who reads it, and whether it is the first message; the device is that of the target.
+DEVICE = "34750f98bd59fcfc946da45aaabe933be154a4b5094e1c4abf42866505f3c97e"
+EVENTS = {
+    "challenge": ("connect.challenge", {"nonce": "n", "ts": 1, "capabilities": []}),
+    "invoke": ("node.invoke.request", {"id": "r1", "nodeId": DEVICE, "command": "system.which", "paramsJSON": "{\"bins\":[\"ls\"]}",
+                                       "timeoutMs": 14996, "idempotencyKey": "k", "sessionKey": "main"}),
+    "invoke-null": ("node.invoke.request", {"id": "r2", "command": "x", "paramsJSON": None, "timeoutMs": 0}),
+    "invoke-bad": ("node.invoke.request", {"id": "r3", "command": "x", "paramsJSON": "{bad"}),
+    "cancel": ("node.invoke.cancel", {"invokeId": "r1", "nodeId": DEVICE}),
+    "approved": ("node.pair.resolved", {"requestId": "q", "nodeId": DEVICE, "decision": "approved", "ts": 1}),
+    "shutdown": ("shutdown", {"reason": "gateway restarting", "restartExpectedMs": 1500}),
+    "tick": ("tick", {"ts": 1}),
+    "other": ("voicewake.changed", {"triggers": ["a"]}),
+}
+for name, (event, payload) in EVENTS.items():
+    frame_text = json.dumps({"type": "event", "event": event, "payload": payload}).encode()
+    write("openclaw_messages", f"node-{name}", bytes([2 if name == "challenge" else 0]) + frame_text)
+REPLIES = {
+    "hello": {"id": "connect", "ok": True, "payload": {"type": "hello-ok", "protocol": 4, "policy": {"tickIntervalMs": 2000, "maxPayload": 1},
+                                                       "auth": {"deviceToken": "t", "role": "node", "scopes": ["a"]}}},
+    "denied": {"id": "connect", "ok": False, "error": {"code": "NOT_PAIRED", "message": "no", "retryAfterMs": 7, "details": {
+        "code": "PAIRING_REQUIRED", "reason": "not-paired", "requestId": "q", "canRetryWithDeviceToken": True, "expectedProtocol": 3}}},
+    "call": {"id": "c1", "ok": True, "payload": {"ok": True}},
+    "refused": {"id": "p1", "ok": False, "error": {"code": "UNAVAILABLE", "details": {"code": "PAIRING_CHANGED"}, "retryable": True}},
+}
+for name, reply in REPLIES.items():
+    write("openclaw_messages", f"node-{name}", bytes([2 if name in ("hello", "denied") else 0]) + json.dumps({"type": "res", **reply}).encode())
+RESULT = {"id": "r1", "nodeId": DEVICE, "ok": True}
+CALLS = {
+    "result": ("node.invoke.result", {**RESULT, "payloadJSON": "{\"a\":1}"}),
+    "result-payload": ("node.invoke.result", {**RESULT, "payload": [1, None]}),
+    "result-text": ("node.invoke.result", {**RESULT, "payloadJSON": "no json", "error": None}),
+    "result-failed": ("node.invoke.result", {**RESULT, "ok": False, "error": {"code": "X", "message": "no"}}),
+    "result-extra": ("node.invoke.result", {**RESULT, "foo": 1}),
+    "progress": ("node.invoke.progress", {"invokeId": "r1", "nodeId": DEVICE, "seq": 0, "chunk": "x"}),
+    "event": ("node.event", {"event": "node.host.stats", "payloadJSON": "{}"}),
+    "tools": ("node.pluginTools.update", {"tools": []}),
+    "forbidden": ("node.list", {}),
+    "connect": ("connect", {"minProtocol": 4, "maxProtocol": 4, "client": {"id": "node-host", "version": "1", "platform": "linux", "mode": "node"},
+                            "role": "node", "scopes": [], "caps": [], "commands": ["x"], "permissions": {"a": True}, "auth": {"token": "t"},
+                            "device": {"id": DEVICE, "publicKey": "k", "signature": "s", "signedAt": 0, "nonce": "n"}}),
+}
+for name, (method, params) in CALLS.items():
+    frame_text = json.dumps({"type": "req", "id": "q", "method": method, "params": params}).encode()
+    write("openclaw_messages", f"gateway-{name}", bytes([3 if name == "connect" else 1]) + frame_text)
+
 # Sessions of a node: flags, timing, steps.
 SMALL, AT_ONCE, CARRIES, REFUSES, JOURNAL, SINGLE, QUERY, AGAIN = (1 << bit for bit in range(8))
 
@@ -162,6 +208,30 @@ NODE_SESSIONS = {
 for name, (flags, timing, steps) in NODE_SESSIONS.items():
     write("node_session", name, bytes([flags, timing]) + steps)
 
+# The same for openclaw: the gateway asks for a command in what & 2 == 0, and says ticks, its end and cancellations.
+ENDS, STOPS_WORK = 0x40, 0x80
+ONE_INVOKE = bytes([START, REQUESTS, 1, 0xF8, PROGRESS, 0, 5, PROGRESS, 0, 9, ANSWER, 0, 0x82])
+OPENCLAW_NODE_SESSIONS = {
+    "work": (EASY | SINGLE | AGAIN, 0, ONE_INVOKE + bytes([DEADLINE, ACKS, 1, DEADLINE, DEADLINE, STOP, 9, 0])),
+    "small": (EASY | SMALL, 0, bytes([START]) + b"".join(bytes([REQUESTS, n, 0xF8]) for n in range(6))
+              + bytes([ANSWER, 0, 0xFF, ANSWER, 1, 0x43, REQUESTS, 0, 0xF8, DEADLINE, DEADLINE])),
+    "cancelled": (EASY, 0, bytes([START, REQUESTS, 1, 0, PROGRESS, 0, 5, ACKS, STOPS_WORK | 1, ANSWER, 0, 2, REQUESTS, 2, 4, DEADLINE, DEADLINE])),
+    "superseded": (EASY | AGAIN, 0, bytes([START, REQUESTS, 1, 0, PROGRESS, 0, 5, REQUESTS, 1, 0, PROGRESS, 1, 5, ANSWER, 1, 2])),
+    "slow-journal": (EASY | JOURNAL, 0, bytes([START, REQUESTS, 1, 0, ADMITTED, 0, REQUESTS, 2, 4, NOT_ADMITTED, 1,
+                                               ANSWER, 0, 1, RECORDED, 0, DEADLINE])),
+    "cut": (EASY, 0, ONE_INVOKE[:4] + bytes([RESET, ANSWER, 0, 2, DEADLINE, REQUESTS, 1, 0, ACKS, ENDS, CLOSES, DEADLINE])),
+    "no-command": (EASY, 0, bytes([START, REQUESTS, 3, 2, REQUESTS, 4, 3, DEADLINE])),
+    "by-hand": (0, 0, bytes([START, CREDENTIAL, 0, CONNECTED]) + bytes([TO_GATEWAY_CARRY, 255, TO_NODE_CARRY, 255]) * 3
+                + bytes([CREDENTIAL, 0]) + bytes([TO_GATEWAY_CARRY, 255]) * 4 + bytes([TO_NODE_CARRY, 255, GONE, DEADLINE, TOO_MUCH])),
+    "refused": (EASY | REFUSES, 0, bytes([START, DEADLINE, DEADLINE])),
+    "words": (EASY, 0, bytes([START]) + text(SAYS, b"no json") + text(SAYS, b'{"type":"event","event":"health"}')
+              + text(SAYS, b'{"type":"res","id":"connect","ok":true}') + text(CUSTOM, b'{"type":"mine"}')),
+    "denied": (AT_ONCE | CARRIES, 0, bytes([START]) + text(SAYS, b'{"type":"res","id":"c0","ok":false,"error":{"code":"X"}}') + bytes([DEADLINE])),
+    "busy": (EASY, 0xF7, ONE_INVOKE + bytes([PINGS, DEADLINE, WAIT, 255, 255, DEADLINE, CLOSES, DEADLINE])),
+}
+for name, (flags, timing, steps) in OPENCLAW_NODE_SESSIONS.items():
+    write("openclaw_node_session", name, bytes([flags, timing]) + steps)
+
 # Sessions of a gateway: flags, steps.
 UPGRADED, SHORT = 8, 16
 RAW, SAYS, SPEAKS, PINGS, CLOSES, TO_NODE_CARRY, TO_GATEWAY_CARRY, WAIT, DEADLINE, ACCEPT, REFUSE = range(11)
@@ -184,6 +254,30 @@ GATEWAY_SESSIONS = {
 }
 for name, (flags, steps) in GATEWAY_SESSIONS.items():
     write("gateway_session", name, bytes([flags]) + steps)
+
+# The same for openclaw: a node speaks of connect, event, progress, result, error, tools, something forbidden and health.
+SILENT, APPROVE, AWAY, CANCELS = 0x20, 0x40, 0x60, 0x80
+CONNECT = bytes([SPEAKS, 0, 0])
+OPENCLAW_GATEWAY_SESSIONS = {
+    "work": (EASY | SINGLE | AGAIN, CONNECT + bytes([REQUEST, 0xFA, 1, SPEAKS, 2, 0x21, SPEAKS, 0x12, 0x21, SPEAKS, 0x0B, 1, SPEAKS, 3, 1,
+             REQUEST, 2, 2, ACKNOWLEDGE, CANCELS | 2, SPEAKS, 4, 2, DEADLINE, DEADLINE, ACKNOWLEDGE, AWAY, CLOSE])),
+    "full": (SMALL | AT_ONCE | UPGRADED, bytes([TO_NODE_CARRY, 255, SPEAKS, 0, 0, TO_GATEWAY_CARRY, 255, TO_GATEWAY_CARRY, 255,
+             TO_GATEWAY_CARRY, 255, TO_GATEWAY_CARRY, 255]) + bytes([REQUEST, 2, 1, REQUEST, 2, 2, REQUEST, 2, 3])
+             + bytes([SPEAKS, 7, 0, TO_GATEWAY_CARRY, 255]) * 12),
+    "by-hand": (CARRIES | UPGRADED, bytes([SPEAKS, 0, 2, SPEAKS, 7, 0, SPEAKS, 7, 0, ACCEPT, SPEAKS, 1, 0, ACKNOWLEDGE, SILENT, SPEAKS, 1, 0,
+                ACKNOWLEDGE, APPROVE | 1, SPEAKS, 5, 0, SPEAKS, 2, 0, CLOSES])),
+    "refused": (CARRIES | UPGRADED, bytes([SPEAKS, 0, 4, REFUSE, 0, DEADLINE])),
+    "late": (CARRIES | UPGRADED | SINGLE, bytes([SPEAKS, 0, 1, DEADLINE])),
+    "silent": (AT_ONCE | UPGRADED, bytes([DEADLINE, DEADLINE, DEADLINE])),
+    "forbidden": (EASY | UPGRADED, CONNECT + bytes([SPEAKS, 6, 0]) * 11),
+    "pending": (CARRIES | UPGRADED, CONNECT + bytes([SPEAKS, 7, 0]) * 16),
+    "words": (EASY | UPGRADED, CONNECT + text(SAYS, b"no json") + text(SAYS, b'{"type":"req","method":"x"}')
+              + text(CUSTOM, b'{"type":"event","event":"voicewake.changed"}') + text(CUSTOM, b'{"type":"event","event":"tick"}') + bytes([GONE])),
+    "first": (EASY | UPGRADED, text(SAYS, b'{"type":"req","id":"1","method":"connect","params":{"minProtocol":4}}')),
+    "short": (EASY | SHORT, CONNECT + bytes([WAIT, 1, 0, DEADLINE, DEADLINE, WAIT, 255, 0, RESET])),
+}
+for name, (flags, steps) in OPENCLAW_GATEWAY_SESSIONS.items():
+    write("openclaw_gateway_session", name, bytes([flags]) + steps)
 
 # Graphs: the examples as text, and a few built step by step.
 for path in (SEEDS.parent.parent / "adapters/workflows/examples").glob("*.json"):

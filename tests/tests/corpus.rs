@@ -49,6 +49,21 @@ fn gateway_session() {
 }
 
 #[test]
+fn openclaw_messages() {
+    replay("openclaw_messages", fuzzing::openclaw_messages);
+}
+
+#[test]
+fn openclaw_node_session() {
+    replay("openclaw_node_session", fuzzing::openclaw_node_session);
+}
+
+#[test]
+fn openclaw_gateway_session() {
+    replay("openclaw_gateway_session", fuzzing::openclaw_gateway_session);
+}
+
+#[test]
 fn dialect_messages() {
     replay("dialect_messages", fuzzing::dialect_messages);
 }

@@ -16,12 +16,23 @@ mod stage;
 /// | 0 | bit 0: small limits; bit 1: a node is let in at once; bit 2: all that is written is carried at once; bit 3: somebody else has upgraded the stream; bit 4: short times; bit 5: run again with all bytes in single pieces, and compare; bit 7: run again and compare |
 /// | 1.. | steps, see `Step`: one byte for the kind, then what it needs |
 pub fn gateway_session(input: &[u8]) {
+    session(input, false);
+}
+
+/// The same in the openclaw dialect, in which steps that one dialect has no words for are those of the other: an acknowledgement is
+/// one of a cancellation, an approval, and the end.
+pub fn openclaw_gateway_session(input: &[u8]) {
+    session(input, true);
+}
+
+fn session(input: &[u8], openclaw: bool) {
     if quotes_the_secret(input) {
         return;
     }
     let mut script = Unstructured::new(input);
     let flags = script.number();
     let habits = Habits {
+        openclaw,
         small_limits: flags & 1 != 0,
         admits_at_once: flags & 2 != 0,
         carries_at_once: flags & 4 != 0,
@@ -120,14 +131,17 @@ fn run(habits: Habits, steps: &[Step<'_>]) -> String {
             Step::CarryToGateway { most } => stage.carry_to_gateway(usize::from(most) + 1),
             Step::Wait { millis } => stage.wait(millis),
             Step::ServeDeadline => stage.serve_deadline(),
-            Step::Accept => stage.give(Input::Authorize(Decision::Accept)),
-            Step::Reject { status } => stage.give(Input::Authorize(Decision::Reject {
-                status: 300 + 2 * u16::from(status),
-                message: "no",
-                retry_after: (status & 1 != 0).then_some(7),
-            })),
+            Step::Accept => stage.accept(),
+            Step::Reject { status } => {
+                stage.give(Input::Authorize(Decision::Reject {
+                    status: 300 + 2 * u16::from(status),
+                    message: "no",
+                    retry_after: (status & 1 != 0).then_some(7),
+                }));
+                stage.refuse(status);
+            }
             Step::Request { what, id } => stage.request(what, id),
-            Step::Acknowledge { id } => stage.give(Input::Acknowledge(&format!("r{id}"))),
+            Step::Acknowledge { id } => stage.acknowledge(id),
             Step::Custom(text) => stage.give(Input::Custom(text)),
             Step::Close => stage.give(Input::Close(CloseCode::GOING_AWAY, "the end")),
             Step::Eof => stage.give(Input::ReceivedEof),

@@ -12,15 +12,17 @@ mod frames;
 mod gateway_session;
 mod http_head;
 mod node_session;
+mod openclaw_messages;
 mod script;
 mod stream;
 mod wire;
 
 pub use dialect_messages::dialect_messages;
 pub use frames::frames;
-pub use gateway_session::gateway_session;
+pub use gateway_session::{gateway_session, openclaw_gateway_session};
 pub use http_head::http_head;
-pub use node_session::node_session;
+pub use node_session::{node_session, openclaw_node_session};
+pub use openclaw_messages::openclaw_messages;
 
 /// A credential that no input holds by chance, so that it can be looked for in everything that is shown.
 const SECRET: &str = "s3cret-Zq9!vWx7~Kp2";

@@ -18,12 +18,23 @@ mod stage;
 /// | 1 | the timing |
 /// | 2.. | steps, see `Step`: one byte for the kind, then what it needs |
 pub fn node_session(input: &[u8]) {
+    session(input, false);
+}
+
+/// The same in the openclaw dialect, whose gateway asks who the node is and cancels where the other acknowledges. Bit 3: it lets nobody
+/// in.
+pub fn openclaw_node_session(input: &[u8]) {
+    session(input, true);
+}
+
+fn session(input: &[u8], openclaw: bool) {
     if quotes_the_secret(input) {
         return;
     }
     let mut script = Unstructured::new(input);
     let flags = script.number();
     let habits = Habits {
+        openclaw,
         small_limits: flags & 1 != 0,
         answers_at_once: flags & 2 != 0,
         carries_at_once: flags & 4 != 0,
@@ -154,15 +165,20 @@ fn run(habits: Habits, steps: &[Step<'_>]) -> Transcript {
             Step::Credential { usable } => {
                 let token = if usable { Secret::new(SECRET) } else { Secret::new("\u{7}") };
                 stage.give(Input::Credentials(Credentials::token(token)));
+                stage.sign();
             }
             Step::Connected => stage.connected(),
             Step::ConnectFailed => stage.give(Input::ConnectFailed("no route")),
-            Step::RawBytes(bytes) => stage.received(bytes),
-            Step::GatewaySays(text) => stage.gateway_says(text),
-            Step::GatewayRequests { id, what } => stage.gateway_requests(id, what),
-            Step::GatewayAcknowledges { id } => {
-                stage.gateway_says(&format!(r#"{{"type":"ack","request_id":"r{}"}}"#, id % 8));
+            Step::RawBytes(bytes) => {
+                stage.honest = false;
+                stage.received(bytes);
             }
+            Step::GatewaySays(text) => {
+                stage.honest = false;
+                stage.gateway_says(text);
+            }
+            Step::GatewayRequests { id, what } => stage.gateway_requests(id, what),
+            Step::GatewayAcknowledges { id } => stage.gateway_acknowledges(id),
             Step::GatewayPings => stage.gateway_does(|gateway| gateway.ping(b"?")),
             Step::GatewayCloses => {
                 stage.gateway_does(|gateway| gateway.close(CloseCode::SERVICE_RESTART, "bye"));

@@ -4,18 +4,23 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::super::{SECRET, assert_hides_the_secret};
-use crate::dialect::nodetool::{self, Node};
-use crate::dialect::{FromGateway, Message, NodeSession};
+use crate::dialect::openclaw::{
+    self, Device, DevicePayload, GatewayConfig, Hello, Identity, Refusal, RefusalCode,
+};
+use crate::dialect::{FromGateway, Message, NodeSession, nodetool};
+use crate::node::Endpoint;
 use crate::peer::{
-    Action, Config, Deadline, Decision, Dialect, FromNode, Input, Limits, Misuse, Request, Timing,
+    Action, Applicant, Config, Deadline, Decision, Dialect, FromNode, Input, Limits, Misuse,
+    Request, Surface, Timing,
 };
 use crate::websocket::{self, Closed, Connection, Event, Role};
 use crate::work::{Task, WorkflowSource};
-use crate::{Now, Peer, Timestamp};
+use crate::{Credentials, Now, Peer, Timestamp};
 
 /// How the surroundings of the peer behave of themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
+    pub(super) openclaw: bool,
     pub(super) small_limits: bool,
     pub(super) admits_at_once: bool,
     pub(super) carries_at_once: bool,
@@ -29,6 +34,10 @@ pub(super) struct Stage {
     limits: Limits,
     peer: Peer,
     node: Connection,
+    /// What the node makes of what it hears, and what it was asked.
+    ears: Box<dyn NodeSession>,
+    challenge: Option<(String, u64)>,
+    news: u64,
     now: Duration,
     /// A node says nothing that counts before it registers.
     registered: bool,
@@ -39,13 +48,18 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(habits: Habits) -> Self {
-        let mut config = Config::new(Dialect::Nodetool);
+        let dialect = match habits.openclaw {
+            true => Dialect::Openclaw(GatewayConfig::default()),
+            false => Dialect::Nodetool,
+        };
+        let mut config = Config::new(dialect);
         if habits.small_limits {
             config.limits.websocket.max_message = 1000;
             config.limits.websocket.max_head = 700;
             config.limits.websocket.max_pending_pongs = 2;
             config.limits.transmit_bytes = 400;
             config.limits.fault_replies = 2;
+            config.limits.open_requests = 2;
         }
         if habits.short_times {
             let short = Duration::from_millis(3);
@@ -65,6 +79,9 @@ impl Stage {
             limits,
             peer,
             node,
+            ears: ears(habits.openclaw),
+            challenge: None,
+            news: 0,
             now: Duration::ZERO,
             registered: false,
             disconnected: false,
@@ -106,6 +123,42 @@ impl Stage {
 
     // The application.
 
+    pub(super) fn accept(&mut self) {
+        self.give(Input::Authorize(Decision::Accept));
+        if self.habits.openclaw {
+            self.give(Input::Authorize(Decision::Welcome(&hello())));
+        }
+    }
+
+    pub(super) fn refuse(&mut self, what: u8) {
+        if !self.habits.openclaw {
+            return;
+        }
+        let code = match what & 3 {
+            0 => RefusalCode::PairingRequired,
+            1 => RefusalCode::AuthTokenMismatch,
+            2 => RefusalCode::Starting,
+            _ => RefusalCode::Draining,
+        };
+        let refusal = Refusal::new(code, "no").with_request_id("r-1");
+        self.give(Input::Authorize(Decision::Refuse(&refusal)));
+    }
+
+    pub(super) fn acknowledge(&mut self, id: u8) {
+        let name = format!("r{}", id % 8);
+        match id >> 5 {
+            _ if !self.habits.openclaw => self.give(Input::Acknowledge(&format!("r{id}"))),
+            0 => self.give(Input::Acknowledge(&name)),
+            1 => self.give(Input::Surface(Surface::Unapproved)),
+            2 => self.give(Input::Surface(Surface::Approved { request_id: Some(&name) })),
+            3 => {
+                let back_in = Some(Duration::from_millis(id.into()));
+                self.give(Input::GoingAway { reason: "gateway restarting", back_in });
+            }
+            _ => self.give(Input::Cancel(&name)),
+        }
+    }
+
     pub(super) fn request(&mut self, what: u8, id: u8) {
         let padding = json(&"x".repeat(usize::from(what >> 3) * 8));
         let task = match what & 3 {
@@ -121,7 +174,12 @@ impl Stage {
         match result {
             Ok(()) => assert!(ready && self.peer.transmit().len() > waits),
             Err(Misuse::NotReady) => assert!(!ready),
-            Err(Misuse::Full) => assert!(waits >= self.limits.transmit_bytes),
+            Err(Misuse::Full) => {
+                let full = waits >= self.limits.transmit_bytes;
+                assert!(full || self.habits.openclaw && self.limits.open_requests == 2);
+            }
+            Err(Misuse::Unsayable) => assert!(self.habits.openclaw && what & 3 < 2),
+            Err(Misuse::TooLarge) => assert!(self.habits.openclaw && self.habits.small_limits),
             Err(Misuse::WrongState) => assert!(self.closed),
             Err(other) => panic!("{other:?} upon a request"),
         }
@@ -139,6 +197,9 @@ impl Stage {
     }
 
     pub(super) fn node_speaks(&mut self, what: u8, id: u8) {
+        if self.habits.openclaw {
+            return self.openclaw_node_speaks(what, id);
+        }
         let about = format!(r#""request_id":"r{}""#, id % 8);
         let padding = "y".repeat(usize::from(what >> 3) * 8);
         let text = match what & 7 {
@@ -156,6 +217,77 @@ impl Stage {
             _ => format!(r#"{{"type":"news","text":"{padding}"}}"#),
         };
         self.node_does(|node| node.send_text(&text));
+    }
+
+    fn openclaw_node_speaks(&mut self, what: u8, id: u8) {
+        let identity = identity();
+        let about = format!(r#"Id":"r{}","nodeId":"{}""#, id % 8, identity.device_id());
+        let padding = "y".repeat(usize::from(what >> 3) * 8);
+        let (method, params) = match what & 7 {
+            0 => ("connect", self.connect(id)),
+            1 => {
+                let stats =
+                    format!(r#"{{"event":"node.host.stats","payload":{{"a":"{padding}"}}}}"#);
+                ("node.event", stats)
+            }
+            2 => {
+                // Now and then one is missing, or comes again.
+                let seq = self.news.saturating_sub(u64::from(id >> 6));
+                self.news += u64::from(id >> 5 & 1);
+                (
+                    "node.invoke.progress",
+                    format!(r#"{{"invoke{about},"seq":{seq},"chunk":"{padding}"}}"#),
+                )
+            }
+            3 => {
+                self.news = 0;
+                let result =
+                    format!(r#"{{"i{},"ok":true,"payloadJSON":"{padding}"}}"#, &about[1..]);
+                ("node.invoke.result", result)
+            }
+            4 => {
+                let error = format!(r#""error":{{"code":"UNAVAILABLE","message":"{padding}"}}"#);
+                ("node.invoke.result", format!(r#"{{"i{},"ok":false,{error}}}"#, &about[1..]))
+            }
+            5 => ("node.pluginTools.update", format!(r#"{{"tools":["{padding}"]}}"#)),
+            6 => ("node.list", "{}".to_owned()),
+            _ => ("health", format!(r#"{{"a":"{padding}"}}"#)),
+        };
+        // Only the first is the handshake's.
+        let id = if method == "connect" && !self.registered { "connect" } else { "i1" };
+        let text = format!(r#"{{"type":"req","id":"{id}","method":"{method}","params":{params}}}"#);
+        self.node_does(|node| node.send_text(&text));
+    }
+
+    /// A `connect` that is right, or not quite.
+    fn connect(&self, what: u8) -> String {
+        let identity = identity();
+        let (nonce, at_ms) = self.challenge.clone().unwrap_or_default();
+        let signed_at_ms = at_ms + if what & 1 == 0 { 0 } else { 120_000 + u64::from(what >> 1) };
+        let payload = DevicePayload {
+            device_id: identity.device_id(),
+            client_id: "node-host",
+            client_mode: "node",
+            role: "node",
+            scopes: &[],
+            signed_at_ms,
+            token: SECRET,
+            nonce: &nonce,
+            platform: "linux",
+            device_family: "",
+        };
+        let text = if what & 2 == 0 { payload.v3() } else { payload.v2() };
+        let version = if what & 4 == 0 { 4 } else { 3 };
+        serde_json::json!({
+            "minProtocol": version, "maxProtocol": version,
+            "client": { "id": "node-host", "version": "1", "platform": "linux", "mode": "node" },
+            "role": "node", "scopes": [], "commands": ["echo"], "auth": { "token": SECRET },
+            "device": {
+                "id": identity.device_id(), "publicKey": identity.public_key(), "signature": identity.sign(&text),
+                "signedAt": signed_at_ms, "nonce": nonce,
+            },
+        })
+        .to_string()
     }
 
     // Time.
@@ -212,9 +344,15 @@ impl Stage {
         while let Some(event) = self.node.poll() {
             match event {
                 Event::Text(text) => {
-                    let mut node = Node::new(nodetool::Config::new("node-A"));
-                    let heard = node.read(Message::Text(text));
-                    assert!(!matches!(heard, FromGateway::Fault { .. }), "{heard:?}: {text}");
+                    let heard = self.ears.read(Message::Text(text));
+                    match heard {
+                        // Whoever asks to be let in twice is answered twice.
+                        FromGateway::Fault { problem, .. }
+                            if problem == "a second reply to `connect`" => {}
+                        FromGateway::Fault { .. } => panic!("{heard:?}: {text}"),
+                        FromGateway::Challenge { .. } => self.challenge = challenge(text),
+                        _ => {}
+                    }
                 }
                 Event::Refused(refusal) => assert!(refusal.status() >= 300),
                 Event::Closed(closed) => assert!(
@@ -246,8 +384,13 @@ impl Stage {
     fn act(&mut self, action: &Action) {
         assert!(!self.disconnected || matches!(action, Action::Closed(_)), "{action:?}");
         match action {
-            Action::Authorize(_) if self.habits.admits_at_once => {
-                let decision = Input::Authorize(Decision::Accept);
+            Action::Authorize(applicant) if self.habits.admits_at_once => {
+                let hello = hello();
+                let decision = match applicant {
+                    Applicant::Upgrade(_) => Decision::Accept,
+                    Applicant::Connect(_) => Decision::Welcome(&hello),
+                };
+                let decision = Input::Authorize(decision);
                 self.peer.handle(self.clock(), decision).expect("it was asked for");
             }
             Action::Message(FromNode::Registered(_)) => self.registered = true,
@@ -270,7 +413,7 @@ impl Stage {
         // A request, and what faults are answered with, may come on top of what is full but for a byte.
         let faults = self.limits.fault_replies as usize * (websocket.max_message * 6 + 600);
         let most =
-            self.limits.transmit_bytes + 1024 + faults + 131 * (websocket.max_pending_pongs + 8);
+            self.limits.transmit_bytes + 4096 + faults + 131 * (websocket.max_pending_pongs + 8);
         let waits = self.peer.transmit().len();
         assert!(waits <= most, "{waits} bytes wait");
         if self.peer.is_ready() {
@@ -310,6 +453,34 @@ fn asking_node() -> Connection {
         .and_then(|request| request.header("Authorization", &format!("Bearer {SECRET}")))
         .expect("a valid request");
     Connection::client(&request, websocket::Limits::default(), [7; 32])
+}
+
+/// What a node of the dialect makes of what it hears.
+fn ears(openclaw: bool) -> Box<dyn NodeSession> {
+    if !openclaw {
+        return Box::new(nodetool::Node::new(nodetool::Config::new("node-A")));
+    }
+    let device = Device::from(&identity());
+    let mut node = openclaw::Node::new(openclaw::Config::node(device, "1"));
+    node.begin(&Endpoint::new("gateway.test", "/ws"), &Credentials::none()).expect("it is right");
+    Box::new(node)
+}
+
+fn identity() -> Identity {
+    Identity::from_seed([1; 32])
+}
+
+fn hello() -> Hello {
+    let mut hello = Hello::new("token");
+    hello.device_token = Some(openclaw::DeviceToken::new(SECRET, "node"));
+    hello
+}
+
+/// What a node is to sign, and when it says it is.
+fn challenge(text: &str) -> Option<(String, u64)> {
+    let frame: serde_json::Value = serde_json::from_str(text).ok()?;
+    let payload = &frame["payload"];
+    Some((payload["nonce"].as_str()?.to_owned(), payload["ts"].as_u64()?))
 }
 
 fn json(padding: &str) -> Box<RawValue> {

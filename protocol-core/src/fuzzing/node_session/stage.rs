@@ -6,7 +6,10 @@ use serde_json::value::RawValue;
 use super::super::{SECRET, assert_hides_the_secret};
 use super::Transcript;
 use crate::dialect::nodetool::{self, Gateway, TokenIn};
-use crate::dialect::{GatewaySession, Heard, Message};
+use crate::dialect::openclaw::{
+    self, Device, GatewayConfig, Hello, Identity, Policy, Refusal, RefusalCode,
+};
+use crate::dialect::{Dialect, GatewaySession, Heard, Message, ToNode};
 use crate::node::{Action, Config, Deadline, Endpoint, Input, Limits, Misuse, Phase, Timing};
 use crate::peer::FromNode;
 use crate::websocket::{self, Closed, Connection};
@@ -15,6 +18,7 @@ use crate::{Credentials, Failure, Node, Now, Outcome, Secret, Timestamp, Update,
 /// How the surroundings of the node behave of themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
+    pub(super) openclaw: bool,
     pub(super) small_limits: bool,
     pub(super) answers_at_once: bool,
     pub(super) carries_at_once: bool,
@@ -39,6 +43,13 @@ pub(super) struct Stage {
     node: Node,
     now: Duration,
     gateway: Option<Connection>,
+    /// What the gateway makes of what it hears.
+    ears: Box<dyn GatewaySession>,
+    /// Whether the gateway has said nothing but what a gateway says.
+    pub(super) honest: bool,
+    /// Requests that came again under the same name, of which old news may still be on its way.
+    superseded: bool,
+    asked: BTreeSet<String>,
     work: Vec<WorkId>,
     come: BTreeMap<WorkId, Come>,
     /// Runs whose answer the gateway has heard on this connection.
@@ -49,10 +60,16 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(habits: Habits) -> Self {
-        let mut dialect = nodetool::Config::new("node-A");
-        if habits.token_in_query {
-            dialect.token_in = TokenIn::Both;
-        }
+        let dialect = if habits.openclaw {
+            let device = Device::from(&identity());
+            Dialect::from(openclaw::Config::node(device, "1"))
+        } else {
+            let mut dialect = nodetool::Config::new("node-A");
+            if habits.token_in_query {
+                dialect.token_in = TokenIn::Both;
+            }
+            Dialect::from(dialect)
+        };
         let mut config = Config::new(Endpoint::new("gateway.test", "/ws?room=1"), dialect);
         config.commands = vec!["echo".to_owned()];
         config.workflows = true;
@@ -65,6 +82,10 @@ impl Stage {
             node: Node::new(config, [42; 32]),
             now: Duration::ZERO,
             gateway: None,
+            ears: ears(habits.openclaw),
+            honest: true,
+            superseded: false,
+            asked: BTreeSet::new(),
             work: Vec::new(),
             come: BTreeMap::new(),
             answered: BTreeSet::new(),
@@ -120,7 +141,50 @@ impl Stage {
         self.gateway_does(|gateway| gateway.send_text(text));
     }
 
+    /// What a node of this dialect is asked for before it is let in, and keeps afterwards.
+    pub(super) fn sign(&mut self) {
+        if self.habits.openclaw {
+            self.give(Input::Signature("no signature"));
+            self.give(Input::DeviceTokenKept);
+        }
+    }
+
+    pub(super) fn gateway_acknowledges(&mut self, id: u8) {
+        let name = format!("r{}", id % 8);
+        if !self.habits.openclaw {
+            return self.gateway_says(&format!(r#"{{"type":"ack","request_id":"{name}"}}"#));
+        }
+        let words = match id >> 6 {
+            0 => ToNode::Tick,
+            1 => ToNode::GoingAway { reason: "gateway restarting", back_in: None },
+            _ => ToNode::Cancel { request_id: &name },
+        };
+        if let Some(gateway) = &mut self.gateway {
+            let _ = self.ears.write(Timestamp::default(), words, gateway);
+        }
+    }
+
+    fn openclaw_gateway_requests(&mut self, id: u8, what: u8) {
+        let padding = "x".repeat(usize::from(what >> 3) * 8);
+        let args = match what & 1 {
+            0 => json(&padding),
+            _ => RawValue::from_string("null".to_owned()).expect("it is JSON"),
+        };
+        let name = if what & 2 == 0 { "echo" } else { "" };
+        let task = crate::Task::Command { name: name.to_owned(), args };
+        let mut request = crate::peer::Request::new(format!("r{}", id % 8), task);
+        request.time = (what & 4 != 0).then(|| Duration::from_millis(u64::from(id) * 16));
+        let Some(gateway) = &mut self.gateway else { return };
+        let words = ToNode::Request(&request);
+        if self.ears.write(Timestamp::default(), words, gateway).is_ok() {
+            self.superseded |= !self.asked.insert(request.request_id);
+        }
+    }
+
     pub(super) fn gateway_requests(&mut self, id: u8, what: u8) {
+        if self.habits.openclaw {
+            return self.openclaw_gateway_requests(id, what);
+        }
         let padding = "x".repeat(usize::from(what >> 3) * 8);
         let task = match what & 7 {
             0 => r#""type":"workflow_request","workflow_id":"w1""#.to_owned(),
@@ -246,6 +310,13 @@ impl Stage {
                 self.open_gateway();
                 self.tell(Input::Connected);
             }
+            Action::Sign(text) if at_once => {
+                let signature = identity().sign(text.expose());
+                self.tell(Input::Signature(&signature));
+            }
+            // What is signed so is no good, and a gateway that is told so is not to blame.
+            Action::Sign(_) => self.honest = false,
+            Action::KeepDeviceToken(_) if at_once => self.tell(Input::DeviceTokenKept),
             Action::Disconnect => self.gateway = None,
             Action::Admit(work) => {
                 assert_eq!(self.come.insert(work.id, Come::Admitted), None, "admitted twice");
@@ -255,7 +326,12 @@ impl Stage {
                 }
             }
             Action::Start(work) => self.comes(work.id, &[Come::Admitted], Come::Started),
-            Action::Cancel(id) => assert_eq!(self.come[&id], Come::Started, "nothing to cancel"),
+            Action::Cancel(id) => {
+                assert_eq!(self.come[&id], Come::Started, "nothing to cancel");
+                if self.habits.openclaw {
+                    self.come.insert(id, Come::Settled);
+                }
+            }
             Action::Record(answer) => {
                 self.comes(answer.work, &[Come::Admitted, Come::Started], Come::Recorded);
                 if journal {
@@ -283,6 +359,9 @@ impl Stage {
 
     fn open_gateway(&mut self) {
         self.answered.clear();
+        self.asked.clear();
+        self.superseded = false;
+        self.ears = ears(self.habits.openclaw);
         self.gateway = Some(Connection::server(websocket::Limits::default()));
     }
 
@@ -290,6 +369,7 @@ impl Stage {
     fn listen(&mut self) {
         let Some(gateway) = &mut self.gateway else { return };
         let mut asked = false;
+        let (mut replies, mut decisions) = (Vec::new(), 0);
         while let Some(event) = gateway.poll() {
             match event {
                 websocket::Event::Request(request) => {
@@ -298,15 +378,27 @@ impl Stage {
                 }
                 websocket::Event::Text(text) => {
                     self.transcript.heard(text);
-                    match Gateway.read(Timestamp::default(), Message::Text(text)) {
+                    let mut heard = self.ears.read(Timestamp::default(), Message::Text(text));
+                    let decided = matches!(heard, Heard::Applicant(_));
+                    if decided {
+                        heard = Heard::Nothing;
+                    }
+                    match heard {
                         Heard::Message(FromNode::Answered { job_id: Some(job_id), .. }) => {
                             self.answered.insert(job_id);
                         }
                         Heard::Message(FromNode::Progress { job_id: Some(job_id), .. }) => {
                             assert!(!self.answered.contains(&job_id), "news after the answer");
                         }
-                        Heard::Message(_) => {}
+                        Heard::Message(_) | Heard::Nothing => {}
+                        _ if self.habits.openclaw && !self.honest => {}
+                        Heard::Fault { problem, .. }
+                            if self.superseded && problem.contains("/seq: must be ") => {}
                         other => panic!("{other:?}: {text}"),
+                    }
+                    replies.extend(self.ears.take_reply());
+                    if decided {
+                        decisions += 1;
                     }
                 }
                 websocket::Event::Closed(closed) => assert!(
@@ -319,7 +411,25 @@ impl Stage {
                 websocket::Event::Open | websocket::Event::Ping(_) | websocket::Event::Pong(_) => {}
                 other => panic!("a node does not say {other:?}"),
             }
-            if std::mem::take(&mut asked) {
+            for reply in replies.drain(..) {
+                let _ = gateway.send_text_with(|buffer| buffer.extend_from_slice(&reply));
+            }
+            if std::mem::take(&mut decisions) > 0 {
+                let utc = Timestamp::default();
+                let refusal = Refusal::new(RefusalCode::PairingRequired, "no");
+                let hello = hello();
+                let decision = match self.habits.refuses {
+                    true => ToNode::Refuse(&refusal),
+                    false => ToNode::Welcome(&hello),
+                };
+                self.ears.write(utc, decision, gateway).expect("it was asked for");
+                while self.ears.resume().is_some() {}
+            }
+            let asked = std::mem::take(&mut asked);
+            if asked && self.habits.openclaw {
+                gateway.accept().expect("it was asked");
+                self.ears.begin(Timestamp::default(), gateway);
+            } else if asked {
                 if self.habits.refuses {
                     gateway.reject(429, &[("Retry-After", "3")], "later").expect("it was asked");
                 } else {
@@ -385,6 +495,30 @@ impl Stage {
         let micros = i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX);
         Now::new(self.now, Timestamp::from_micros(micros))
     }
+}
+
+/// What a gateway of the dialect makes of what it hears.
+fn ears(openclaw: bool) -> Box<dyn GatewaySession> {
+    if !openclaw {
+        return Box::new(Gateway);
+    }
+    let policy = Policy {
+        max_message: 25 << 20,
+        transmit_bytes: 64 << 20,
+        tick: Duration::from_secs(30),
+        open_requests: 8,
+    };
+    Box::new(openclaw::Gateway::new(GatewayConfig::default(), policy, [5; 32]))
+}
+
+fn identity() -> Identity {
+    Identity::from_seed([1; 32])
+}
+
+fn hello() -> Hello {
+    let mut hello = Hello::new("token");
+    hello.device_token = Some(openclaw::DeviceToken::new(SECRET, "node"));
+    hello
 }
 
 fn json(padding: &str) -> Box<RawValue> {
