@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use clawnode_protocol::peer::{Config, Dialect, Input, Limits, Misuse, Request};
+use clawnode_protocol::dialect::openclaw::{DevicePayload, GatewayConfig, Hello, Identity};
+use clawnode_protocol::peer::{Config, Decision, Dialect, Input, Limits, Misuse, Request};
 use clawnode_protocol::websocket::{self, Connection, Role};
 use clawnode_protocol::{Now, Peer, Task, Timestamp};
 use serde_json::value::RawValue;
@@ -22,9 +23,51 @@ struct Flood {
 
 impl Flood {
     fn new(limits: Limits) -> Self {
+        let mut flood = Self::on(Dialect::Nodetool, limits);
+        flood.says(r#"{"type":"node_registration","node_id":"n"}"#);
+        assert!(flood.peer.is_ready());
+        flood
+    }
+
+    /// A node that says as much of itself as a `connect` may hold.
+    fn openclaw(limits: Limits) -> Self {
+        let mut flood = Self::on(Dialect::Openclaw(GatewayConfig::default()), limits);
+        flood.input(Input::Timeout).unwrap();
+        let challenge = String::from_utf8_lossy(flood.peer.transmit()).into_owned();
+        let (_, nonce) = challenge.split_once(r#""nonce":""#).expect("a challenge");
+        let nonce = &nonce[..36];
+        let identity = Identity::from_seed([1; 32]);
+        let payload = DevicePayload {
+            device_id: identity.device_id(),
+            client_id: "node-host",
+            client_mode: "node",
+            role: "node",
+            scopes: &[],
+            signed_at_ms: 0,
+            token: "",
+            nonce,
+            platform: "linux",
+            device_family: "",
+        };
+        let (id, key) = (identity.device_id(), identity.public_key());
+        let signature = identity.sign(&payload.v3());
+        let start = format!(
+            r#"{{"type":"req","id":"c","method":"connect","params":{{"minProtocol":4,"maxProtocol":4,"client":{{"id":"node-host","mode":"node","version":"1","platform":"linux"}},"role":"node","device":{{"id":"{id}","publicKey":"{key}","signature":"{signature}","signedAt":0,"nonce":"{nonce}"}},"commands":["x""#
+        );
+        flood.says(&filled(65_536, &start, r#","x""#, "]}}"));
+        for _ in 0..15 {
+            flood.says(&filled(65_536, "", "x", ""));
+        }
+        let hello = Hello::new("token");
+        flood.input(Input::Authorize(Decision::Welcome(&hello))).unwrap();
+        assert!(flood.peer.is_ready());
+        flood
+    }
+
+    fn on(dialect: Dialect, limits: Limits) -> Self {
         let mut peer = None;
         let made = measure(|| {
-            let mut config = Config::new(Dialect::Nodetool);
+            let mut config = Config::new(dialect);
             config.limits = limits;
             peer = Some(Peer::upgraded(
                 config,
@@ -36,11 +79,7 @@ impl Flood {
         while node.poll().is_some() {}
         let live = made.bytes_current + size_of::<Peer>() as i64;
         let peer = peer.expect("it was made");
-        let mut flood =
-            Self { peer, node, bound: limits.memory_bound(), live, peak: 0, seconds: 0 };
-        flood.says(r#"{"type":"node_registration","node_id":"n"}"#);
-        assert!(flood.peer.is_ready());
-        flood
+        Self { peer, node, bound: limits.memory_bound(), live, peak: 0, seconds: 0 }
     }
 
     fn input(&mut self, input: Input<'_>) -> Result<(), Misuse> {
@@ -137,6 +176,53 @@ fn no_flood_makes_a_peer_hold_more_than_its_bound() {
         (r#"{"type":"workflow_update","request_id":"r","update_type":""#, "\\n", r#""}"#),
     ] {
         flood.says(&filled(most, start, part, end));
+    }
+    let share = flood.peak as f64 / flood.bound as f64;
+    println!("{} of {} bytes: {share:.3}", flood.peak, flood.bound);
+    assert!(share > 0.3, "the bound is loose: {share}");
+}
+
+#[test]
+fn no_flood_makes_a_peer_of_openclaw_hold_more_than_its_bound() {
+    let mut limits = Limits::default();
+    limits.websocket.max_message = 2 << 20;
+    limits.transmit_bytes = 4 << 20;
+    let most = limits.websocket.max_message;
+    let mut flood = Flood::openclaw(limits);
+    let id = Identity::from_seed([1; 32]).device_id().to_owned();
+
+    // As many requests as may be open, of the longest names.
+    for number in 0..limits.open_requests {
+        let args = RawValue::from_string(filled(1500, "{\"a\":\"", "x", "\"}")).unwrap();
+        let task = Task::Command { name: "x".to_owned(), args };
+        let name = format!("{number:->1024}");
+        flood.input(Input::Request(&Request::new(name, task))).unwrap();
+    }
+    let call = |method: &str| format!(r#"{{"type":"req","id":"q","method":"{method}","params":"#);
+    let result = call("node.invoke.result");
+    let last = format!("{:->1024}", limits.open_requests - 1);
+    for (start, part, end) in [
+        ("".to_owned(), "[", ""),
+        (r#"{"type":""#.to_owned(), "\\n", r#""}"#),
+        (call("node.event") + r#"{"event":""#, "\\n", r#""}}"#),
+        (call("health") + r#"{"a":""#, "\\n", r#""}}"#),
+        (call("node.invoke.progress") + r#"{"invokeId":""#, "\\n", r#""}}"#),
+        (
+            format!(r#"{result}{{"id":"r","nodeId":"{id}","ok":false,"error":{{"message":""#),
+            "\\n",
+            r#""}}}"#,
+        ),
+        (
+            format!(r#"{result}{{"id":"{last}","nodeId":"{id}","ok":true,"payloadJSON":""#),
+            "\\n",
+            r#""}}"#,
+        ),
+        // What it says comes back to it, and is not read.
+        (call("node.skills.update") + r#"{"skills":["#, r#""","#, r#"""]}}"#),
+        (call("node.skills.update") + r#"{"skills":["#, r#""","#, r#"""]}}"#),
+        (call("node.skills.update") + r#"{"skills":["#, r#""","#, r#"""]}}"#),
+    ] {
+        flood.says(&filled(most, &start, part, end));
     }
     let share = flood.peak as f64 / flood.bound as f64;
     println!("{} of {} bytes: {share:.3}", flood.peak, flood.bound);
