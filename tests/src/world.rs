@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clawnode_protocol::dialect::Name;
 use clawnode_protocol::{Outcome, Task, Update, Work, WorkId, WorkflowSource};
 use clawnode_simulation::{Handlers, Job, Mix, Simulation};
 
@@ -11,7 +12,7 @@ use crate::json;
 ///
 /// | Bytes | Meaning |
 /// | --- | --- |
-/// | 0 | bits 0 and 1: the mix; bits 2 and 3: nodes, less one; bit 4: the requests and handlers are the world's own |
+/// | 0 | bits 0 and 1: the mix; bits 2 and 3: nodes, less one; bit 4: the requests and handlers are the world's own; bit 5: the openclaw dialect |
 /// | 1 to 4 | the seed |
 /// | 5 | how long faults last, in steps of four seconds, at most 32: an input should not take long |
 /// | 6 | own requests: seconds between them, from 5 to 68 |
@@ -28,7 +29,9 @@ pub fn world(input: &[u8]) {
     let nodes = usize::from(flags >> 2 & 3) + 1;
     let seed = u32::from_le_bytes([number(), number(), number(), number()]);
     let span = Duration::from_secs(4 * u64::from(number() % 32) + 4);
-    let mut simulation = Simulation::new(mix, seed.into()).nodes(nodes).faults_for(span);
+    let dialect = if flags & 32 == 0 { Name::Nodetool } else { Name::Openclaw };
+    let mut simulation =
+        Simulation::new(mix, seed.into()).dialect(dialect).nodes(nodes).faults_for(span);
     if flags & 16 != 0 {
         simulation = simulation.ask_every(Duration::from_secs(u64::from(number() % 64) + 5));
     } else {
@@ -44,7 +47,7 @@ pub fn world(input: &[u8]) {
     }
     let report = simulation.run();
     if let Some(violation) = report.violations.first() {
-        panic!("{mix}, {nodes} nodes: {violation}");
+        panic!("{mix}, {dialect:?}, {nodes} nodes: {violation}");
     }
 }
 

@@ -710,7 +710,7 @@ impl<R: Runtime> Driver<R> {
             NodeEvent::DeviceTokenLost(why) => {
                 error!(
                     ?why,
-                    "the device token could not be kept; the next connection needs another credential"
+                    "the device token could not be kept; the next start of this node needs another credential"
                 );
             }
             NodeEvent::GatewayError { error, details } => {

@@ -106,7 +106,8 @@ pub struct Rules {
     pub repeated_id: RepeatedId,
     /// What becomes of work when the connection ends.
     pub disconnect: OnDisconnect,
-    /// What the gateway hears of cancelled work.
+    /// What the gateway hears of work that it has cancelled, or whose time is over. Of work that the application ends it hears that
+    /// it failed.
     pub cancelled: OnCancel,
     /// When an answer counts as delivered.
     pub delivered: Delivered,
@@ -150,7 +151,7 @@ pub enum OnDisconnect {
     Abort,
 }
 
-/// What the gateway hears of cancelled work.
+/// What the gateway hears of work that it wants no answer to any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCancel {
     /// A failed answer.

@@ -111,6 +111,9 @@ impl Ledger {
         self.forget_old(now);
         let kind = TaskKind::from(&task);
         let digest = digest(&user_id, &task);
+        if self.rules.repeated_id == RepeatedId::Supersede {
+            self.withdraw_refusals(&request_id);
+        }
         if let Some(&id) = self.by_request.get(&*request_id) {
             match self.rules.repeated_id {
                 RepeatedId::Replay => return self.repeat(id, digest, request_id, kind),
@@ -261,38 +264,32 @@ impl Ledger {
         }
     }
 
+    /// The application ends work that has no answer yet. The gateway still waits for one, so it hears of a failure.
     pub(crate) fn cancel(
         &mut self,
         id: WorkId,
         reason: &str,
         actions: &mut Actions,
     ) -> Result<(), Misuse> {
-        let rule = self.rules.cancelled;
         let Some(entry) = self.entry(id)? else { return Ok(()) };
         if !entry.stage.is_unfinished() {
             return Ok(());
         }
-        match rule {
-            OnCancel::Silence => self.abandon(id, actions),
-            OnCancel::Answer => {
-                if matches!(entry.stage, Stage::Running) {
-                    actions.push_back(Action::Cancel(id));
-                }
-                self.waiting.retain(|waiting| *waiting != id);
-                self.finish(id, Outcome::failed(reason), actions);
-            }
+        if matches!(entry.stage, Stage::Running) {
+            actions.push_back(Action::Cancel(id));
         }
+        self.waiting.retain(|waiting| *waiting != id);
+        self.finish(id, Outcome::failed(reason), actions);
         Ok(())
     }
 
     /// The gateway wants no answer to this request any more.
     pub(crate) fn cancel_request(&mut self, request_id: &str, actions: &mut Actions) {
-        let Some(&id) = self.by_request.get(request_id) else { return };
-        match self.rules.cancelled {
-            OnCancel::Silence => self.abandon(id, actions),
-            OnCancel::Answer => {
-                let _ = self.cancel(id, "the gateway cancelled the request", actions);
-            }
+        if self.rules.cancelled == OnCancel::Silence {
+            self.withdraw_refusals(request_id);
+        }
+        if let Some(&id) = self.by_request.get(request_id) {
+            self.unwanted(id, "the gateway cancelled the request", actions);
         }
     }
 
@@ -310,7 +307,7 @@ impl Ledger {
                 return;
             }
             self.expiring.pop_first();
-            let _ = self.cancel(id, "the time for the answer is over", actions);
+            self.unwanted(id, "the time for the answer is over", actions);
         }
     }
 
@@ -451,6 +448,21 @@ impl Ledger {
     }
 
     // Inner workings.
+
+    /// The gateway does not want to hear that a request was refused. There are few refusals unless it reads slowly.
+    fn withdraw_refusals(&mut self, request_id: &str) {
+        self.refusals.retain(|refusal| refusal.request_id != request_id);
+    }
+
+    /// The gateway does not wait for this work any more.
+    fn unwanted(&mut self, id: WorkId, reason: &str, actions: &mut Actions) {
+        match self.rules.cancelled {
+            OnCancel::Silence => self.abandon(id, actions),
+            OnCancel::Answer => {
+                self.cancel(id, reason, actions).expect("the id comes from the table");
+            }
+        }
+    }
 
     /// The entry of an id this ledger issued; `None` once it is gone, which is no mistake of the caller.
     fn entry(&mut self, id: WorkId) -> Result<Option<&mut Entry>, Misuse> {

@@ -255,8 +255,8 @@ fn a_disconnect_aborts_everything_otherwise() {
 }
 
 #[test]
-fn cancelled_work_fails_or_is_silent() {
-    for (rules, words) in [(KEEPING, "accept a, fail a: enough"), (ABORTING, "")] {
+fn work_that_the_application_ends_fails() {
+    for (rules, words) in [(KEEPING, "accept a, fail a: enough"), (ABORTING, "fail a: enough")] {
         let mut desk = Desk::new(rules);
         let id = desk.run("a");
         desk.ledger.cancel(id, "enough", &mut desk.actions).unwrap();
@@ -265,6 +265,41 @@ fn cancelled_work_fails_or_is_silent() {
         assert_eq!(desk.written(9), words);
         desk.answer(id, "{}");
         assert_eq!(desk.written(9), "", "a late answer is ignored");
+    }
+}
+
+#[test]
+fn work_that_the_gateway_cancels_fails_or_is_silent() {
+    let failed = "accept a, fail a: the gateway cancelled the request";
+    for (rules, words) in [(KEEPING, failed), (ABORTING, "")] {
+        let mut desk = Desk::new(rules);
+        let id = desk.run("a");
+        desk.ledger.cancel_request("a", &mut desk.actions);
+        assert!(desk.acted().starts_with("cancel work-0"));
+        desk.ledger.recorded(id).unwrap();
+        assert_eq!(desk.written(9), words);
+        desk.answer(id, "{}");
+        assert_eq!(desk.written(9), "", "a late answer is ignored");
+    }
+}
+
+#[test]
+fn a_refusal_is_withdrawn_with_its_request_where_others_are() {
+    for (rules, words) in [(KEEPING, "2 of them"), (ABORTING, "1 of them")] {
+        let mut desk = Desk::limited(rules, |limits| limits.owed = 2);
+        desk.run("a");
+        desk.run("b");
+        desk.written(9);
+        // Refused, asked again, and refused again.
+        desk.ask("c");
+        desk.ask("c");
+        let told = desk.written(9);
+        assert_eq!(format!("{} of them", told.matches("fail c").count()), words);
+        desk.ask("c");
+        desk.ledger.cancel_request("c", &mut desk.actions);
+        let told = desk.written(9);
+        let silent = rules.cancelled == OnCancel::Silence;
+        assert_eq!(told.contains("fail c"), !silent, "{told}");
     }
 }
 

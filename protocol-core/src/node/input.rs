@@ -26,7 +26,8 @@ pub enum Input<'a> {
     SigningFailed(&'a str),
     /// The token of [`Action::KeepDeviceToken`] is kept.
     DeviceTokenKept,
-    /// It could not be kept; the text says why, for people. The node goes on, and will have to show another credential next time.
+    /// It could not be kept; the text says why, for people. The node goes on, shows the token for as long as it lives, and asks
+    /// again at the next connection.
     DeviceTokenNotKept(&'a str),
     /// The byte stream that [`Action::Connect`] asked for is there (TLS included).
     Connected,
@@ -52,7 +53,7 @@ pub enum Input<'a> {
     Answer(WorkId, Outcome),
     /// The answer of [`Action::Record`] is kept: it may be sent.
     Recorded(WorkId),
-    /// Stop one piece of work: it is answered as failed, or not at all, as the dialect has it.
+    /// End one piece of work, which has no answer yet: it is answered as failed.
     Cancel(WorkId, &'a str),
     /// Send a message of the application's own: a JSON object whose `type` the dialect does not use, of at most
     /// [`Limits::result_bytes`](super::Limits::result_bytes).
@@ -136,7 +137,8 @@ pub enum Event {
         /// When it expects to be back.
         back_in: Option<Duration>,
     },
-    /// The device token could not be kept. The node goes on, and will have to show another credential next time.
+    /// The device token could not be kept. The node goes on and shows it for as long as it lives; another node will have to show
+    /// another credential.
     DeviceTokenLost(String),
     /// The gateway reports an error. It is never answered.
     GatewayError {

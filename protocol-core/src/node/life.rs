@@ -83,9 +83,10 @@ impl Node {
         self.actions.push_back(Action::Authenticate);
     }
 
-    pub(super) fn authenticated(&mut self, credentials: Credentials) -> Result<(), Misuse> {
+    pub(super) fn authenticated(&mut self, mut credentials: Credentials) -> Result<(), Misuse> {
         match self.life {
             Life::Authenticating => {
+                credentials.device_token = credentials.device_token.or_else(|| self.unkept.clone());
                 self.life = Life::Connecting { credentials };
                 self.actions.push_back(Action::Connect);
                 Ok(())
@@ -261,7 +262,8 @@ impl Node {
         link.tick = welcome.tick;
         let shown = &link.credentials.device_token;
         match welcome.device_token {
-            Some(given) if shown.as_ref() != Some(&given.token) => {
+            Some(given) if shown.as_ref() != Some(&given.token) || self.unkept.is_some() => {
+                self.unkept = Some(given.token.clone());
                 link.credentials.device_token = Some(given.token.clone());
                 self.life = Life::Keeping;
                 self.actions.push_back(Action::KeepDeviceToken(given));
@@ -274,8 +276,11 @@ impl Node {
         if !matches!(self.life, Life::Keeping) {
             return Err(Misuse::WrongState);
         }
-        if let Some(why) = problem {
-            self.actions.push_back(Action::Notify(Event::DeviceTokenLost(why.to_owned())));
+        match problem {
+            Some(why) => {
+                self.actions.push_back(Action::Notify(Event::DeviceTokenLost(why.to_owned())));
+            }
+            None => self.unkept = None,
         }
         self.become_ready();
         Ok(())
@@ -286,6 +291,7 @@ impl Node {
             return;
         }
         if forget {
+            self.unkept = None;
             self.actions.push_back(Action::ForgetDeviceToken);
         }
         let after = match next {

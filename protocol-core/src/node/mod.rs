@@ -19,7 +19,7 @@ use crate::dialect::{self, NodeSession};
 use crate::faults::FaultReplies;
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::Connection;
@@ -61,6 +61,8 @@ pub struct Node {
     timers: Timers<Deadline, 9>,
     backoff: Backoff,
     approval_backoff: Backoff,
+    /// A device token that the application does not keep yet, as far as is known.
+    unkept: Option<Secret>,
     session: Box<dyn NodeSession>,
     link: Option<Link>,
     calls: Calls,
@@ -148,6 +150,7 @@ impl Node {
             ]),
             backoff,
             approval_backoff,
+            unkept: None,
             session: config.dialect.node_session(),
             link: None,
             calls: Calls::default(),

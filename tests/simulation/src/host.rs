@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::{self, Device, Identity, Reaction};
+use clawnode_protocol::dialect::{Dialect, Liveness, OnDisconnect, nodetool};
 use clawnode_protocol::node::{Action, Config, Deadline, Endpoint, Event, LostReason, Phase};
 use clawnode_protocol::websocket::{Closed, RetryAfter};
-use clawnode_protocol::{Node, Now, Timestamp, Work, WorkId};
+use clawnode_protocol::{Credentials, Node, Now, Secret, Timestamp, Work, WorkId};
 
 use crate::handlers::Handlers;
 use crate::mix::Faults;
@@ -22,6 +24,7 @@ pub(crate) struct Host {
     pub(crate) handlers: Box<dyn Handlers>,
     pub(crate) random: Random,
     pub(crate) token: String,
+    pub(crate) device: Option<OwnDevice>,
     /// How far its clocks are ahead of the world's.
     pub(crate) ahead: Duration,
     pub(crate) utc_ahead: i64,
@@ -33,6 +36,31 @@ pub(crate) struct Host {
     /// Which request a piece of work belongs to.
     pub(crate) tickets: HashMap<WorkId, u32>,
     pub(crate) past: Past,
+}
+
+/// The device that a node is to an OpenClaw gateway.
+#[derive(Debug)]
+pub(crate) struct OwnDevice {
+    pub(crate) identity: Identity,
+    /// The token of its own.
+    pub(crate) kept: Option<Secret>,
+    pub(crate) setup_code: Option<Secret>,
+    /// What is to be signed.
+    pub(crate) signing: Option<Secret>,
+    /// What is being kept, and since which attempt.
+    pub(crate) keeping: Option<(u32, Secret)>,
+}
+
+impl OwnDevice {
+    pub(crate) fn new(seed: [u8; 32]) -> Self {
+        Self {
+            identity: Identity::from_seed(seed),
+            kept: None,
+            setup_code: None,
+            signing: None,
+            keeping: None,
+        }
+    }
 }
 
 /// Something the journal is to write.
@@ -50,6 +78,10 @@ pub(crate) struct Past {
     pub(crate) ready_since: Option<Duration>,
     /// Whether the connection that ended last had been good for an interval.
     failures: u32,
+    /// How often it asked whether somebody has approved of it.
+    approvals: u32,
+    /// When the gateway said it would be back.
+    pub(crate) back_in: Option<Duration>,
     last_beat: Option<Duration>,
     pub(crate) settled: u64,
     pub(crate) stop_asked: bool,
@@ -66,6 +98,8 @@ impl Past {
             ever_ready: false,
             ready_since: None,
             failures: 0,
+            approvals: 0,
+            back_in: None,
             last_beat: None,
             settled: 0,
             stop_asked: false,
@@ -81,6 +115,18 @@ impl Host {
     pub(crate) fn now(&self, world: Duration) -> Now {
         let monotonic = world + self.ahead;
         Now::new(monotonic, wall_clock(world, self.utc_ahead))
+    }
+
+    /// What the node has to show.
+    pub(crate) fn credentials(&self, faults: &Faults) -> Credentials {
+        let shared = Secret::new(self.token.clone());
+        let Some(device) = &self.device else { return Credentials::token(shared) };
+        let pairing = &faults.pairing;
+        let own = pairing.prefers_device_token && device.kept.is_some();
+        let mut credentials = Credentials::token((!pairing.setup_codes && !own).then_some(shared));
+        credentials.device_token = device.kept.clone();
+        credentials.bootstrap_token = device.setup_code.clone();
+        credentials
     }
 
     /// When the node must be woken, in the time of the world.
@@ -99,6 +145,10 @@ impl Host {
                 }
             }
             if phase == Phase::Ready {
+                if self.liveness() == Liveness::Ticks {
+                    // The gateway has said hello, so all is well (openclaw page 9).
+                    (self.past.failures, self.past.approvals) = (0, 0);
+                }
                 self.past.ready_since = Some(now);
                 self.past.last_beat = Some(now);
                 self.past.ever_ready = true;
@@ -110,6 +160,23 @@ impl Host {
         self.check_deadline(now, phase)
             .or_else(|| self.check_limits())
             .or_else(|| self.spins(world))
+    }
+
+    fn liveness(&self) -> Liveness {
+        self.node.config().dialect.rules().liveness
+    }
+
+    /// Checks that the end of a connection has ended its work, where the dialect has it so.
+    pub(crate) fn check_lost(&self) -> Option<Breach> {
+        let owed = self.node.tally().owed;
+        let ends = self.node.config().dialect.rules().disconnect == OnDisconnect::Abort;
+        (ends && (owed > 0 || !self.jobs.is_empty())).then(|| {
+            let runs = self.jobs.len();
+            let text = format!(
+                "the connection is over, and {owed} requests are owed still, of which {runs} run"
+            );
+            (Rule::EndsWithItsConnection, text)
+        })
     }
 
     /// Checks a deadline that was served. `before` is what it was.
@@ -144,7 +211,15 @@ impl Host {
 
     /// Checks what a node says about the next attempt.
     pub(crate) fn check_retry(&mut self, reason: &LostReason, delay: Duration) -> Option<Breach> {
-        let timing = &self.node.config().timing;
+        let timing = self.node.config().timing;
+        if let Some((low, high)) = self.asked_for(reason, delay) {
+            return (delay < low || delay > high).then(|| {
+                let text = format!(
+                    "({reason}) is followed by a delay of {delay:?}; between {low:?} and {high:?} is right"
+                );
+                (Rule::Backoff, text)
+            });
+        }
         let longest = timing.max_reconnect_delay.max(timing.reconnect_delay);
         let factor = 1_u32.checked_shl(self.past.failures).unwrap_or(u32::MAX);
         let usual = timing.reconnect_delay.saturating_mul(factor).min(longest);
@@ -163,6 +238,15 @@ impl Host {
                 (100..=199 | 408 | 425 | 429 | 500.., None) => (usual / 2, usual),
                 _ => (longest / 2, longest),
             },
+            LostReason::Denied(refusal) => match refusal.reaction() {
+                Reaction::RetryAfter(asked) => {
+                    let asked = asked.min(LONGEST_WAIT);
+                    (asked.max(usual / 2), asked.max(usual))
+                }
+                Reaction::Retry => (usual / 2, usual),
+                // Where there is nothing else to show, there is no hurry.
+                _ => (usual / 2, usual.max(longest)),
+            },
             _ => (usual / 2, usual),
         };
         let failures = self.past.failures;
@@ -173,6 +257,34 @@ impl Host {
             );
             (Rule::Backoff, text)
         })
+    }
+
+    /// The bounds of a delay that has nothing to do with how often the node has failed.
+    fn asked_for(&mut self, reason: &LostReason, delay: Duration) -> Option<(Duration, Duration)> {
+        let timing = self.node.config().timing;
+        let about = |asked: Duration| (asked, asked + asked / 8);
+        let back_in = self.past.back_in.take();
+        match reason {
+            LostReason::ProtocolChanged => Some(about(SOON)),
+            LostReason::Closed(closed) if !matches!(closed, Closed::Handshake(_)) => {
+                back_in.map(|asked| about(asked.min(LONGEST_WAIT)))
+            }
+            LostReason::Denied(refusal) => match refusal.reaction() {
+                Reaction::AwaitApproval => {
+                    let factor = 1_u32.checked_shl(self.past.approvals).unwrap_or(u32::MAX);
+                    self.past.approvals = self.past.approvals.saturating_add(1);
+                    let longest = timing.max_approval_delay.max(timing.approval_delay);
+                    let asked = timing.approval_delay.saturating_mul(factor).min(longest);
+                    Some((asked, longest + longest / 8))
+                }
+                // Once in another way; if that was in vain, the wait is long.
+                Reaction::SwitchProtocol(_) | Reaction::RetryWithDeviceToken | Reaction::Stop => {
+                    Some(about(SOON)).filter(|(_, latest)| delay <= *latest)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn check_deadline(&self, now: Duration, phase: Phase) -> Option<Breach> {
@@ -245,18 +357,32 @@ impl fmt::Debug for Host {
     }
 }
 
-pub(crate) fn config(faults: &Faults, index: usize) -> Config {
-    use clawnode_protocol::dialect::nodetool;
-    let mut dialect = nodetool::Config::new(format!("node-{index}"));
-    if faults.token_in_query {
-        dialect.token_in = nodetool::TokenIn::Both;
-    }
+pub(crate) fn config(faults: &Faults, index: usize, device: Option<&OwnDevice>) -> Config {
+    let dialect = match device {
+        None => nodetool(faults, index),
+        Some(device) => openclaw(faults, index, device),
+    };
     let mut config = Config::new(Endpoint::new("gateway.test", "/"), dialect);
     config.commands = vec!["work".to_owned()];
     config.workflows = true;
     config.timing = faults.timing;
     config.limits = faults.limits.clone();
     config
+}
+
+fn nodetool(faults: &Faults, index: usize) -> Dialect {
+    let mut config = nodetool::Config::new(format!("node-{index}"));
+    if faults.token_in_query {
+        config.token_in = nodetool::TokenIn::Both;
+    }
+    config.into()
+}
+
+fn openclaw(faults: &Faults, index: usize, device: &OwnDevice) -> Dialect {
+    let mut config = openclaw::Config::node(Device::from(&device.identity), "0.0.0");
+    config.client.display_name = Some(format!("node-{index}"));
+    config.trusted_endpoint = faults.pairing.trusted;
+    config.into()
 }
 
 pub(crate) fn wall_clock(world: Duration, ahead: i64) -> Timestamp {
@@ -290,6 +416,8 @@ pub(crate) fn describe(action: &Action) -> String {
 
 /// What a failure that the core itself writes may take.
 const SENTENCE: usize = 400;
+/// Between two attempts of which the second is another than the first.
+const SOON: Duration = Duration::from_millis(250);
 /// What a gateway's `Retry-After` is cut to.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Inputs, apart from bytes, that one node may need in a second when the most is asked of it.

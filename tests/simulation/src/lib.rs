@@ -16,10 +16,11 @@
 //! cargo run -p clawnode-simulation --release -- --seeds 10000 --nodes 5 --mix hostile
 //! cargo run -p clawnode-simulation --release -- --seed 17 --mix hostile --transcript
 //! cargo run -p clawnode-simulation --release -- --seed 17 --mix hostile --html run.html
+//! cargo run -p clawnode-simulation --release -- --seeds 10000 --mix hostile --dialect openclaw
 //! ```
 //!
 //! The first explores, prints the seeds that failed and how to replay them, and exits with 1 if there are any. The second prints
-//! one line for each event of one run, the third draws it.
+//! one line for each event of one run, the third draws it. The last explores the worlds of an OpenClaw gateway.
 //!
 //! # Test your own handlers
 //!
@@ -89,7 +90,9 @@
 //!
 //! A world with handlers of yours asks only what you plan with [`Simulation::command`] and [`Simulation::request`]. In
 //! [`Mix::Calm`], [`Mix::Lossy`] and [`Mix::Crowded`] every planned request ends with an answer; in [`Mix::Hostile`] the gateway
-//! may lose its memory, and a request with it. Work may be cancelled, and then ends with a failure.
+//! may lose its memory, and a request with it. Work may be cancelled, and then ends with a failure. In the openclaw dialect
+//! ([`Simulation::dialect`]) a request also ends without an answer when its connection does, when its time is over, or when whoever
+//! asked does not want it any more.
 //!
 //! # What a mix does to a world
 //!
@@ -103,6 +106,9 @@
 //!   content, or invalid, or too large; small buffers, so that requests have to wait.
 //! - The node's surroundings: a wall clock that jumps both ways, a monotonic clock that jumps forward, journals and credentials
 //!   that are late, for up to half a minute, or fail; handlers that are slow, fail, or give more than fits; work that is cancelled.
+//! - In the openclaw dialect: devices and what they can do that somebody has yet to approve of, setup codes, tokens that are rotated,
+//!   devices that are removed, a shared token that changes, announced restarts, a gateway that is starting or is an older one, callers
+//!   that give up, signatures and device tokens that are late or fail.
 //!   (A journal may refuse a request, but not an answer: the state machine has no such input.)
 //!
 //! What TCP rules out is not among them: bytes that are lost, changed or out of order, and a way to the gateway that is dead for

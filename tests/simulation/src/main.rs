@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use clawnode_protocol::dialect;
 use clawnode_simulation::{
     Figures, Mix, Report, Simulation, Violation, sequence_diagram, transcript,
 };
@@ -33,6 +34,9 @@ struct Options {
     /// Which worlds: calm, lossy, hostile or crowded; all in turn if not given
     #[arg(long)]
     mix: Option<Mix>,
+    /// What nodes and gateway speak: nodetool or openclaw
+    #[arg(long, default_value = "nodetool", value_parser = dialect_of)]
+    dialect: dialect::Name,
     /// How many virtual minutes faults last
     #[arg(long, default_value_t = 10)]
     minutes: u64,
@@ -77,6 +81,7 @@ impl Options {
     fn simulation(&self, seed: u64) -> Simulation {
         let minutes = self.hours.map_or(self.minutes, |hours| hours * 60);
         let simulation = Simulation::new(self.mix_of(seed), seed)
+            .dialect(self.dialect)
             .nodes(self.nodes)
             .faults_for(Duration::from_secs(60 * minutes));
         match self.ask_every {
@@ -91,10 +96,22 @@ impl Options {
         let minutes = self.hours.map_or(self.minutes, |hours| hours * 60);
         let asks =
             self.ask_every.map(|seconds| format!(" --ask-every {seconds}")).unwrap_or_default();
+        let dialect = match self.dialect {
+            dialect::Name::Openclaw => " --dialect openclaw",
+            _ => "",
+        };
         format!(
-            "--seed {seed} --mix {mix} --nodes {} --minutes {minutes}{asks} --transcript",
+            "--seed {seed} --mix {mix}{dialect} --nodes {} --minutes {minutes}{asks} --transcript",
             self.nodes
         )
+    }
+}
+
+fn dialect_of(text: &str) -> Result<dialect::Name, String> {
+    match text {
+        "nodetool" => Ok(dialect::Name::Nodetool),
+        "openclaw" => Ok(dialect::Name::Openclaw),
+        other => Err(format!("no dialect is called `{other}`; choose nodetool or openclaw")),
     }
 }
 
@@ -179,7 +196,7 @@ fn run(options: &Options, seed: u64) -> Report {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("something panicked");
-        Report::of_panic(options.mix_of(seed), seed, options.nodes, text)
+        Report::of_panic(options.mix_of(seed), options.dialect, seed, options.nodes, text)
     })
 }
 

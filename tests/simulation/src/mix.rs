@@ -100,6 +100,7 @@ pub(crate) struct Faults {
     /// What a gateway lets wait for one node.
     pub(crate) peer_transmit_bytes: usize,
     pub(crate) token_in_query: bool,
+    pub(crate) pairing: Pairing,
 }
 
 /// How the handlers of a mix behave.
@@ -131,6 +132,34 @@ pub(crate) enum Trouble {
     GatewayCloses,
     Restart,
     Amnesia,
+    AnnouncedRestart,
+    TokenRotated,
+    DeviceRemoved,
+    SecretChanged,
+}
+
+/// What only the worlds of an OpenClaw gateway have: devices that somebody has to approve of, and callers that do not wait for ever.
+#[derive(Debug, Clone)]
+pub(crate) struct Pairing {
+    /// Nodes have a setup code and nothing else.
+    pub(crate) setup_codes: bool,
+    /// Nodes show the shared token only while they keep none of their own.
+    pub(crate) prefers_device_token: bool,
+    /// Nodes know that the endpoint is the gateway.
+    pub(crate) trusted: bool,
+    /// How long it takes, on average, until somebody approves.
+    pub(crate) approval: Duration,
+    /// How long a caller waits, on average; a few wait for as long as it takes.
+    pub(crate) patience: Duration,
+    /// Of a thousand requests, how many are withdrawn before that.
+    pub(crate) withdrawn: u32,
+    /// The gateway is an older one until its first restart.
+    pub(crate) older: bool,
+    /// How long the gateway takes to start after it is back.
+    pub(crate) startup: Duration,
+    /// Whether clocks jump, and requests are replaced by others of the same name.
+    pub(crate) clocks_jump: bool,
+    pub(crate) supersedes: bool,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -199,7 +228,37 @@ impl Faults {
             limits: Limits::default(),
             peer_transmit_bytes: peer::Limits::default().transmit_bytes,
             token_in_query: false,
+            pairing: Pairing::none(),
         }
+    }
+
+    /// The same in a world of an OpenClaw gateway.
+    pub(crate) fn for_openclaw(mut self, mix: Mix, random: &mut Random) -> Self {
+        use Trouble::{AnnouncedRestart, DeviceRemoved, SecretChanged, TokenRotated};
+        let usual = Timing::default();
+        if self.timing.reconnect_delay == usual.reconnect_delay {
+            self.timing.reconnect_delay = SECOND;
+            self.timing.max_reconnect_delay = 30 * SECOND;
+        }
+        self.timing.reconnect_delay = self.timing.reconnect_delay.max(SECOND);
+        // A gateway is looked after once a second at most, and says how often in milliseconds.
+        let interval = self.timing.heartbeat_interval.max(SECOND);
+        self.timing.heartbeat_interval = Duration::from_millis(interval.as_millis() as u64);
+        self.pairing = Pairing::draw(random);
+        self.pairing.clocks_jump = self.kinds.contains(&Trouble::UtcJump);
+        self.pairing.supersedes = self.repeated + self.contradicted > 0;
+        let more: &[Trouble] = match (mix, self.pairing.setup_codes) {
+            (Mix::Calm | Mix::Crowded, _) => &[],
+            (Mix::Lossy, _) | (Mix::Hostile, true) => &[AnnouncedRestart],
+            // Whoever has nothing but a token of its own is lost without it.
+            (Mix::Hostile, false) => {
+                &[AnnouncedRestart, TokenRotated, DeviceRemoved, SecretChanged]
+            }
+        };
+        if !more.is_empty() {
+            self.kinds.extend(subset(random, more));
+        }
+        self
     }
 
     fn common(&mut self, random: &mut Random) {
@@ -348,6 +407,7 @@ impl Faults {
         let (timing, limits) = (self.timing, self.limits.clone());
         let (asks_all_again, behaviour) = (self.asks_all_again, self.behaviour);
         let (token_in_query, peer_transmit_bytes) = (self.token_in_query, self.peer_transmit_bytes);
+        let pairing = Pairing { withdrawn: 0, approval: SECOND, ..self.pairing.clone() };
         *self = Self {
             timing,
             limits,
@@ -355,8 +415,40 @@ impl Faults {
             asks_all_again,
             behaviour,
             token_in_query,
+            pairing,
             ..quiet
         };
+    }
+}
+
+impl Pairing {
+    fn none() -> Self {
+        Self {
+            setup_codes: false,
+            prefers_device_token: false,
+            trusted: false,
+            approval: SECOND,
+            patience: 60 * SECOND,
+            withdrawn: 0,
+            older: false,
+            startup: Duration::ZERO,
+            clocks_jump: false,
+            supersedes: false,
+        }
+    }
+
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            setup_codes: random.chance(250),
+            prefers_device_token: random.chance(500),
+            trusted: random.chance(500),
+            approval: random.time(SECOND / 10, 60 * SECOND),
+            patience: random.time(SECOND, 120 * SECOND),
+            withdrawn: random.pick(&[0, 100]),
+            older: random.chance(150),
+            startup: random.pick(&[Duration::ZERO, 3 * SECOND]),
+            ..Self::none()
+        }
     }
 }
 

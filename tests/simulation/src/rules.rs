@@ -16,11 +16,15 @@ pub enum Rule {
     AcknowledgedFirst,
     /// Updates come in order, and none after the answer.
     UpdatesInOrder,
-    /// What a node takes as arrived has arrived.
+    /// What a node takes as arrived has arrived, where the dialect has such proof.
     SettledMeansArrived,
+    /// Where the dialect has it so, nothing more is heard of what the gateway has cancelled.
+    SilentOnceCancelled,
+    /// Where the dialect has it so, the end of a connection ends all its work, and no answer comes on another.
+    EndsWithItsConnection,
     /// No handler runs twice for one request, none before its admission, and never more at once than allowed.
     OneRun,
-    /// Heartbeats come one interval apart, and do come.
+    /// Heartbeats, where the dialect has them, come one interval apart, and do come.
     OneHeartbeat,
     /// Delays before reconnects double from the first to the longest, begin anew after a good connection, and obey the gateway.
     Backoff,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clawnode_protocol::dialect;
 use clawnode_protocol::{Outcome, Task};
 use serde_json::value::RawValue;
 
@@ -16,6 +17,7 @@ use crate::world::{Planned, World};
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) mix: Mix,
+    pub(crate) dialect: dialect::Name,
     pub(crate) nodes: usize,
     pub(crate) span: Duration,
     pub(crate) ask_every: Option<Duration>,
@@ -33,11 +35,13 @@ pub struct Simulation {
 type MakeHandlers = Box<dyn FnMut(usize) -> Box<dyn Handlers>>;
 
 impl Simulation {
-    /// A world of this mix and seed: five nodes, ten virtual minutes of faults, handlers and requests of the mix's own.
+    /// A world of this mix and seed: five nodes, ten virtual minutes of faults, handlers and requests of the mix's own, in the
+    /// nodetool dialect.
     pub fn new(mix: Mix, seed: u64) -> Self {
         let plan = Plan {
             seed,
             mix,
+            dialect: dialect::Name::Nodetool,
             nodes: 5,
             span: Duration::from_secs(600),
             ask_every: None,
@@ -46,6 +50,14 @@ impl Simulation {
             requests: Vec::new(),
         };
         Self { plan, handlers: None }
+    }
+
+    /// What nodes and gateway speak. In the openclaw dialect there are pairing, device tokens, deadlines and cancellations as well,
+    /// and a request ends with its connection; a workflow that is asked for there is never sent.
+    #[must_use]
+    pub fn dialect(mut self, dialect: dialect::Name) -> Self {
+        self.plan.dialect = dialect;
+        self
     }
 
     /// How many nodes there are, at least one.
@@ -126,6 +138,7 @@ impl Simulation {
         Report {
             seed: self.plan.seed,
             mix: self.plan.mix,
+            dialect: self.plan.dialect,
             nodes: self.plan.nodes,
             answers,
             records: world.take_records(),
@@ -149,6 +162,8 @@ pub struct Report {
     pub seed: u64,
     /// The mix.
     pub mix: Mix,
+    /// What was spoken.
+    pub dialect: dialect::Name,
     /// How many nodes there were.
     pub nodes: usize,
     /// Every request, in the order in which they were made.
@@ -163,7 +178,7 @@ pub struct Report {
 
 impl Report {
     /// The report of a run that panicked: a violation like any other.
-    pub fn of_panic(mix: Mix, seed: u64, nodes: usize, text: &str) -> Self {
+    pub fn of_panic(mix: Mix, dialect: dialect::Name, seed: u64, nodes: usize, text: &str) -> Self {
         let violation = Violation {
             seed,
             at: Duration::ZERO,
@@ -174,6 +189,7 @@ impl Report {
         Self {
             seed,
             mix,
+            dialect,
             nodes,
             answers: Vec::new(),
             records: Vec::new(),
@@ -191,7 +207,8 @@ pub struct Answered {
     pub node: usize,
     /// What it was asked.
     pub task: Task,
-    /// How it ended, as the gateway read it. `None` for requests that a gateway lost its memory of, and invalid ones.
+    /// How it ended, as the gateway read it. `None` for requests that a gateway lost its memory of, invalid ones, and in the openclaw
+    /// dialect those whose connection or time ended before, or that were withdrawn.
     pub outcome: Option<Outcome>,
     /// How many updates the gateway read.
     pub updates: u64,

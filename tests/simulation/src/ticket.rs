@@ -5,6 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use clawnode_protocol::dialect::{Delivered, OnDisconnect, RepeatedId, Rules};
 use clawnode_protocol::peer::Request;
 use clawnode_protocol::{Outcome, WorkId};
 
@@ -19,12 +20,17 @@ pub(crate) struct Ticket {
     pub(crate) node: usize,
     pub(crate) request: Request,
     pub(crate) kind: TicketKind,
+    rules: Rules,
     /// Which life of the gateway made it; later lives know nothing of it.
     pub(crate) life: u32,
     pub(crate) sends: u32,
     pub(crate) acknowledged: bool,
     /// The answer that a gateway has read.
     pub(crate) received: Option<u64>,
+    /// Whether the gateway takes no answer any more.
+    pub(crate) closed: bool,
+    /// How often the same was asked before, of a node that was not ready.
+    pub(crate) attempts: u32,
     pub(crate) answer: Option<Outcome>,
     pub(crate) refusals: u32,
     pub(crate) updates_received: u64,
@@ -61,6 +67,7 @@ pub(crate) struct Truth {
     pub(crate) admitted: bool,
     pub(crate) runs: u32,
     running: bool,
+    stopped: bool,
     recorded: Option<u64>,
     recorded_before: Option<u64>,
     /// When the node learned that its answer arrived, and how many answers had by then.
@@ -69,15 +76,24 @@ pub(crate) struct Truth {
 }
 
 impl Ticket {
-    pub(crate) fn new(node: usize, request: Request, kind: TicketKind, life: u32) -> Self {
+    pub(crate) fn new(
+        node: usize,
+        request: Request,
+        kind: TicketKind,
+        rules: Rules,
+        life: u32,
+    ) -> Self {
         Self {
             node,
             request,
             kind,
+            rules,
             life,
             sends: 0,
             acknowledged: false,
             received: None,
+            closed: false,
+            attempts: 0,
             answer: None,
             refusals: 0,
             updates_received: 0,
@@ -86,18 +102,24 @@ impl Ticket {
         }
     }
 
-    /// Whether the gateway has what it is owed.
+    /// Whether the gateway has what it is owed, or takes it no more.
     pub(crate) fn is_answered(&self) -> bool {
-        match (self.received, self.truth.admitted) {
+        let answered = match (self.received, self.truth.admitted) {
             (Some(_), _) => true,
             (None, true) => false,
             (None, false) => self.refusals > 0,
-        }
+        };
+        answered || self.closed
     }
 
     pub(crate) fn sent(&mut self, link: u32) {
         self.on(link).sends += 1;
         self.sends += 1;
+    }
+
+    /// Whether it was sent on this connection.
+    pub(crate) fn was_sent_on(&self, link: u32) -> bool {
+        self.sends > 0 && self.here.link == link
     }
 
     pub(crate) fn accepted(&mut self, link: u32) -> Option<Breach> {
@@ -111,6 +133,9 @@ impl Ticket {
 
     pub(crate) fn progressed(&mut self, link: u32, update: u64) -> Option<Breach> {
         self.updates_received += 1;
+        if let Some(breach) = self.belongs_to(link, "an update") {
+            return Some(breach);
+        }
         if link < self.here.newest {
             // What a stalled connection still holds has no order with what a later one brought.
             return None;
@@ -134,6 +159,11 @@ impl Ticket {
     }
 
     pub(crate) fn answered(&mut self, link: u32, outcome: &Outcome) -> Option<Breach> {
+        if let Some(breach) = self.belongs_to(link, "an answer") {
+            return Some(breach);
+        }
+        // Where a repeated id is a new request, the first answer is the only one.
+        self.closed |= self.rules.repeated_id == RepeatedId::Supersede;
         let digest = digest_outcome(outcome);
         let own = self.truth.recorded == Some(digest);
         if own || self.truth.recorded_before == Some(digest) {
@@ -172,10 +202,16 @@ impl Ticket {
         let forgotten = self.truth.settled.is_some_and(|(at, count)| {
             now.saturating_sub(at) >= forgets.0 || settled - count >= forgets.1 as u64
         });
-        let again = self.truth.admitted && !forgotten;
+        let again = match self.rules.repeated_id {
+            RepeatedId::Replay => self.truth.admitted && !forgotten,
+            RepeatedId::Supersede => {
+                self.truth.running && !self.truth.stopped && self.truth.recorded.is_none()
+            }
+        };
         self.truth.work = Some(work);
         self.truth.admitted = true;
         self.truth.running = false;
+        self.truth.stopped = false;
         self.truth.settled = None;
         self.truth.recorded_before = self.truth.recorded.take();
         let id = &self.request.request_id;
@@ -195,6 +231,11 @@ impl Ticket {
         }
     }
 
+    /// The node stopped it.
+    pub(crate) fn stopped(&mut self) {
+        self.truth.stopped = true;
+    }
+
     /// The handler gave an update.
     pub(crate) fn updated(&mut self, update: u64) {
         self.truth.updates.push_back(update);
@@ -211,6 +252,9 @@ impl Ticket {
     /// The node thinks that its answer arrived.
     pub(crate) fn settled(&mut self, now: Duration, count: u64) -> Option<Breach> {
         self.truth.settled = Some((now, count));
+        if self.rules.delivered == Delivered::WhenWritten {
+            return None;
+        }
         // Of a request that was forgotten and came again, an acknowledgement may mean the first answer.
         let arrived = self.received.is_some() && self.received == self.truth.recorded;
         (!arrived && self.truth.recorded_before.is_none()).then(|| {
@@ -222,7 +266,20 @@ impl Ticket {
         })
     }
 
+    /// Where a connection ends all its work, what is said of it must come on that connection.
+    fn belongs_to(&self, link: u32, what: &str) -> Option<Breach> {
+        let ends = self.rules.disconnect == OnDisconnect::Abort;
+        (ends && !self.was_sent_on(link)).then(|| {
+            let id = &self.request.request_id;
+            let text = format!("{what} of {id} came on a connection on which it was not asked");
+            (Rule::EndsWithItsConnection, text)
+        })
+    }
+
     fn acknowledged_before(&mut self, link: u32, what: &str) -> Option<Breach> {
+        if !self.rules.acknowledge {
+            return None;
+        }
         let here = self.on(link);
         (here.acknowledgements == 0 && !here.earlier).then(|| {
             let id = &self.request.request_id;

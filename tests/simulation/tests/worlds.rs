@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use clawnode_protocol::dialect::Name;
 use clawnode_protocol::{Outcome, Work};
 use clawnode_simulation::{
     Handlers, Job, Kind, Mix, Report, Rule, Simulation, sequence_diagram, transcript,
 };
 
 /// Runs these seeds on two threads.
-fn explore(mix: Mix, seeds: u64, minutes: u64) {
+fn explore(mix: Mix, dialect: Name, seeds: u64, minutes: u64) {
     let span = Duration::from_secs(60 * minutes);
-    let run = |seed| Simulation::new(mix, seed).nodes(3).faults_for(span).run();
+    let run = |seed| Simulation::new(mix, seed).dialect(dialect).nodes(3).faults_for(span).run();
     let check = |report: Report| {
         assert!(report.violations.is_empty(), "{mix}: {:#?}", report.violations);
     };
@@ -22,22 +23,42 @@ fn explore(mix: Mix, seeds: u64, minutes: u64) {
 
 #[test]
 fn calm_worlds_break_no_rule() {
-    explore(Mix::Calm, 100, 10);
+    explore(Mix::Calm, Name::Nodetool, 100, 10);
 }
 
 #[test]
 fn lossy_worlds_break_no_rule() {
-    explore(Mix::Lossy, 100, 5);
+    explore(Mix::Lossy, Name::Nodetool, 100, 5);
 }
 
 #[test]
 fn hostile_worlds_break_no_rule() {
-    explore(Mix::Hostile, 25, 2);
+    explore(Mix::Hostile, Name::Nodetool, 25, 2);
 }
 
 #[test]
 fn crowded_worlds_break_no_rule() {
-    explore(Mix::Crowded, 40, 3);
+    explore(Mix::Crowded, Name::Nodetool, 40, 3);
+}
+
+#[test]
+fn calm_openclaw_worlds_break_no_rule() {
+    explore(Mix::Calm, Name::Openclaw, 100, 10);
+}
+
+#[test]
+fn lossy_openclaw_worlds_break_no_rule() {
+    explore(Mix::Lossy, Name::Openclaw, 50, 4);
+}
+
+#[test]
+fn hostile_openclaw_worlds_break_no_rule() {
+    explore(Mix::Hostile, Name::Openclaw, 60, 3);
+}
+
+#[test]
+fn crowded_openclaw_worlds_break_no_rule() {
+    explore(Mix::Crowded, Name::Openclaw, 12, 2);
 }
 
 /// Worlds that once were judged too soon: a gateway that asks one request a second has thousands to ask again.
@@ -123,6 +144,47 @@ fn every_kind_of_work_and_fault_occurs() {
     ];
     for effect in effects {
         assert!(told.contains(effect), "`{effect}` never happened");
+    }
+}
+
+#[test]
+fn everything_that_only_openclaw_gateways_do_occurs() {
+    let mut told = String::new();
+    for (mix, seeds, minutes) in [(Mix::Hostile, 0..60, 3), (Mix::Crowded, 0..2, 1)] {
+        for seed in seeds {
+            let simulation = Simulation::new(mix, seed).dialect(Name::Openclaw).nodes(2).record();
+            let report = simulation.faults_for(Duration::from_secs(60 * minutes)).run();
+            told += &transcript(&report.records);
+        }
+    }
+    let occurrences = [
+        "AnnouncedRestart",
+        "TokenRotated",
+        "DeviceRemoved",
+        "SecretChanged",
+        "the signature takes",
+        "no signature",
+        "the device token takes",
+        "somebody approves of node-",
+        "can do is approved",
+        "PAIRING_REQUIRED",
+        "AUTH_TOKEN_MISMATCH",
+        "AUTH_DEVICE_TOKEN_MISMATCH",
+        "PROTOCOL_MISMATCH",
+        "GoingAway {",
+        "AwaitingApproval",
+        "Approved",
+        "cancel r",
+        "its time is over",
+        "nobody wants it any more",
+        "requests to answer already",
+        "Ignored {",
+        "service restart",
+        "device removed",
+        "gateway auth changed",
+    ];
+    for occurrence in occurrences {
+        assert!(told.contains(occurrence), "`{occurrence}` never happened");
     }
 }
 

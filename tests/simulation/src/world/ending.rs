@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clawnode_protocol::dialect::{Liveness, RepeatedId};
 use clawnode_protocol::node::{Input, Phase};
 
 use super::World;
@@ -47,12 +48,18 @@ impl World {
         let waiting = waits.filter_map(|host| host.due()).max().unwrap_or_default();
         let silence = timing.heartbeat_interval * 3 + self.gateway.config.timing.liveness * 3;
         let once = timing.connect + timing.open + timing.register + timing.close;
+        let approvals = match self.is_openclaw() {
+            false => Duration::ZERO,
+            // One for the device that was asked too early, and the gateway's start.
+            true => timing.max_approval_delay * 2 + self.faults.pairing.startup,
+        };
         // What an impostor has said, or will say still, may ask for patience.
         let deceived = self.hosts.iter().any(|host| host.node.phase() == Phase::Opening);
         let patience = Duration::from_secs(if deceived { 3600 } else { 0 });
         // An attempt under way may fail still; what is left of it and one more must do.
         waiting.saturating_sub(self.now)
             + patience
+            + approvals
             + silence
             + (longest + once) * 2
             + Duration::from_secs(60)
@@ -74,6 +81,10 @@ impl World {
 
     /// A node whose gateway does not read may drop refusals, and says so. A gateway learns it by its own patience only.
     fn ask_again_what_was_dropped(&mut self) {
+        // Where a repeated id is a new request, patience is all there is.
+        if self.rules.repeated_id == RepeatedId::Supersede {
+            return;
+        }
         for index in 0..self.hosts.len() {
             if self.hosts[index].node.tally().refusals_dropped > 0 {
                 let tickets = &self.gateway.tickets;
@@ -94,7 +105,8 @@ impl World {
     }
 
     fn all_answered(&self) -> bool {
-        self.gateway.seats.iter().all(|seat| seat.open.is_empty() && seat.unsent.is_empty())
+        self.repetitions == 0
+            && self.gateway.seats.iter().all(|seat| seat.open.is_empty() && seat.unsent.is_empty())
             && self.hosts.iter().all(|host| host.node.tally().owed == 0)
     }
 
@@ -139,6 +151,9 @@ impl World {
     }
 
     fn expect_heartbeats(&mut self) {
+        if self.rules.liveness != Liveness::Heartbeats {
+            return;
+        }
         let interval = self.faults.timing.heartbeat_interval;
         for index in 0..self.hosts.len() {
             let last = self.gateway.seats[index].last_alive.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What happens at the gateway.
 
 use clawnode_protocol::peer::{Action, Applicant, Decision, FromNode, Input, LostReason, Misuse};
-use clawnode_protocol::{Now, Peer, Task};
+use clawnode_protocol::{Now, Outcome, Peer, Task};
 
 use super::links::{Direction, GatewayEnd, LinkId};
 use super::{Event, World};
@@ -41,6 +41,8 @@ impl World {
         ];
         let answer = match self.network.chance(100) {
             true => "HTTP/1.1 200 OK\r\nX: ".to_owned() + &"x".repeat(20_000),
+            // In the openclaw dialect nobody has seen a token yet.
+            false if self.is_openclaw() => self.network.pick(&ANSWERS).replace("%TOKEN%", ""),
             false => self.network.pick(&ANSWERS).replace("%TOKEN%", &self.hosts[index].token),
         };
         let first_line: String =
@@ -139,7 +141,9 @@ impl World {
         match action {
             Action::Authorize(Applicant::Upgrade(request)) => {
                 self.check_secret(index, "the upgrade request", format_args!("{request:?}"));
-                let decision = if request.bearer_token() != Some(self.hosts[index].token.as_str()) {
+                let token = self.hosts[index].token.as_str();
+                let shown = (!self.is_openclaw()).then_some(token);
+                let decision = if request.bearer_token() != shown {
                     let text = "the token arrived changed, or not at all".to_owned();
                     self.breach(Some(index), Some((Rule::KnownRequest, text)));
                     Decision::Reject { status: 401, message: "", retry_after: None }
@@ -157,6 +161,7 @@ impl World {
                 let refused = peer.handle(clock, Input::Authorize(decision)).is_err();
                 self.accepted_input(Some(index), "a decision", refused);
             }
+            Action::Authorize(Applicant::Connect(request)) => self.judge(id, index, &request),
             Action::Message(message) => self.hear(id, index, message),
             Action::Disconnect => self.hang_up(id),
             Action::Closed(reason) => self.peer_closed(id, index, reason),
@@ -165,11 +170,20 @@ impl World {
     }
 
     fn peer_closed(&mut self, id: LinkId, index: usize, reason: LostReason) {
-        self.check_secret(index, "a reason", format_args!("{reason} {reason:?}"));
+        // What it refused it with are its own words, which may quote what it was shown.
+        if !matches!(reason, LostReason::Refused { .. }) {
+            self.check_secret(index, "a reason", format_args!("{reason} {reason:?}"));
+        }
         self.note(Lane::Gateway, Kind::Connection, || format!("node-{index} is gone: {reason}"));
+        self.leave(id, index);
+    }
+
+    /// A connection with a node is over for the gateway.
+    pub(super) fn leave(&mut self, id: LinkId, index: usize) {
         if self.gateway.seats[index].link == Some(id) {
             self.gateway.seats[index].link = None;
         }
+        self.end_requests_of(id, index);
     }
 
     /// The gateway's end of a connection is closed, at once.
@@ -182,8 +196,9 @@ impl World {
             let index = link.node;
             link.gateway_end = GatewayEnd::Gone;
             link.to_node.finish(now);
-            if let Some(Action::Closed(reason)) = last {
-                self.peer_closed(id, index, reason);
+            match last {
+                Some(Action::Closed(reason)) => self.peer_closed(id, index, reason),
+                _ => self.leave(id, index),
             }
         }
         self.plan_arrival(id, Direction::ToNode);
@@ -208,6 +223,16 @@ impl World {
             FromNode::Accepted { request_id, .. } => {
                 self.book(index, &request_id, |ticket| ticket.accepted(id.number));
             }
+            FromNode::Progress { request_id, data, .. } if self.is_openclaw() => {
+                let text: String = serde_json::from_str(data.get()).unwrap_or_default();
+                let digest = digest_update("", &text);
+                self.expect_silence(id, index, &request_id);
+                self.book(index, &request_id, |ticket| ticket.progressed(id.number, digest));
+            }
+            FromNode::Ignored { request_id } => {
+                self.expect_silence(id, index, &request_id);
+                self.book(index, &request_id, |_| None);
+            }
             FromNode::Progress { request_id, kind, data, .. } => {
                 let digest = digest_update(&kind, data.get());
                 self.book(index, &request_id, |ticket| ticket.progressed(id.number, digest));
@@ -215,9 +240,15 @@ impl World {
             FromNode::Answered { request_id, outcome, .. } => {
                 self.check_secret(index, "an answer", format_args!("{outcome:?}"));
                 self.figures.answers += 1;
+                self.expect_silence(id, index, &request_id);
+                if matches!(&outcome, Outcome::Failed(failure) if failure.code.as_deref() == Some("NODE_NOT_READY"))
+                {
+                    self.plan_to_ask_again(&request_id);
+                }
                 self.book(index, &request_id, |ticket| ticket.answered(id.number, &outcome));
                 self.answered(id, index, &request_id);
             }
+            FromNode::Faulty { problem } if self.is_excused(&problem) => {}
             FromNode::Faulty { problem } => {
                 let text = format!("the node sent something invalid: {problem}");
                 self.breach(Some(index), Some((Rule::KnownRequest, text)));
@@ -255,7 +286,8 @@ impl World {
             self.note(Lane::Gateway, Kind::Connection, || format!("node-{index} has come again"));
             self.hang_up(former);
         }
-        let all = self.faults.asks_all_again;
+        // Where a connection ends its requests, there is nothing to be asked again.
+        let all = self.faults.asks_all_again && !self.is_openclaw();
         let tickets = &self.gateway.tickets;
         let seat = &mut self.gateway.seats[index];
         seat.unsent = seat
@@ -292,7 +324,7 @@ impl World {
         }
         let received = ticket.received.is_some();
         self.gateway.seats[index].open.remove(&number);
-        if received && self.random.chance(self.faults.acknowledges) {
+        if received && self.rules.acknowledge && self.random.chance(self.faults.acknowledges) {
             let clock = self.gateway_clock();
             let link = &mut self.links[id.slot as usize];
             if let GatewayEnd::Peer(peer) = &mut link.gateway_end {
@@ -304,7 +336,7 @@ impl World {
     }
 
     /// Notes, for pictures, that something was said to the node.
-    fn letter(&mut self, id: LinkId, text: impl FnOnce() -> String) {
+    pub(super) fn letter(&mut self, id: LinkId, text: impl FnOnce() -> String) {
         if self.records.is_some() {
             let link = &mut self.links[id.slot as usize];
             let waiting = match &link.gateway_end {
@@ -319,7 +351,8 @@ impl World {
     /// Sends the node what it has not been sent, for as long as there is room.
     pub(super) fn offer(&mut self, index: usize) {
         let seat = &self.gateway.seats[index];
-        let Some(id) = seat.link.filter(|_| !seat.unsent.is_empty()) else { return };
+        let usable = !self.is_openclaw() || seat.device.surface;
+        let Some(id) = seat.link.filter(|_| usable && !seat.unsent.is_empty()) else { return };
         let clock = self.gateway_clock();
         while let Some(&number) = self.gateway.seats[index].unsent.front() {
             let ticket = &mut self.gateway.tickets[number as usize];
@@ -331,8 +364,13 @@ impl World {
                     break;
                 }
                 match peer.handle(clock, Input::Request(&ticket.request)) {
-                    Ok(()) => ticket.sent(id.number),
+                    Ok(()) => {
+                        ticket.sent(id.number);
+                        self.plan_end_of_request(number);
+                    }
                     Err(Misuse::NotReady | Misuse::Full) => break,
+                    // What the dialect has no words for is never asked.
+                    Err(Misuse::Unsayable) => self.end_request(number),
                     Err(other) => {
                         let text = format!("a request was not taken: {other}");
                         self.breach(Some(index), Some((Rule::AcceptsInput, text)));
@@ -355,6 +393,7 @@ impl World {
     pub(super) fn repeat(&mut self, number: u32) {
         let ticket = &self.gateway.tickets[number as usize];
         if ticket.kind == TicketKind::Valid
+            && self.may_repeat(ticket)
             && ticket.life == self.gateway.life
             && self.now < self.faults.span
         {
@@ -366,6 +405,9 @@ impl World {
 
     /// The gateway says something else under the same name.
     pub(super) fn contradict(&mut self, number: u32) {
+        if !self.may_repeat(&self.gateway.tickets[number as usize]) {
+            return;
+        }
         let ticket = &mut self.gateway.tickets[number as usize];
         let seat = &self.gateway.seats[ticket.node];
         let over = self.now >= self.faults.span;

@@ -34,8 +34,22 @@ pub(super) struct Link {
     pub(super) planned: [bool; 2],
     pub(super) wakes_at: Option<std::time::Duration>,
     pub(super) beats: u64,
+    /// How much the gateway had read before what it reads now.
+    pub(super) read_before: u64,
+    /// What was cancelled on it.
+    pub(super) silences: Vec<Silence>,
     /// Messages under way to the node, for pictures: where they end in the stream, when they were sent, what they say.
     pub(super) letters: std::collections::VecDeque<(u64, std::time::Duration, String)>,
+}
+
+/// A request of which nothing more may be said once its cancellation is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Silence {
+    pub(super) number: u32,
+    /// Where the cancellation ends in the stream to the node.
+    pub(super) told_at: u64,
+    /// From where on in the stream to the gateway there is silence.
+    pub(super) from: Option<u64>,
 }
 
 pub(super) enum GatewayEnd {
@@ -69,6 +83,8 @@ impl World {
             planned: [false; 2],
             wakes_at: None,
             beats: 0,
+            read_before: 0,
+            silences: Vec::new(),
             letters: Default::default(),
         };
         match self.links.get_mut(slot as usize) {
@@ -142,6 +158,7 @@ impl World {
         self.deliver_letters(id, read);
         self.accepted_input(Some(index), "bytes", result.is_err());
         self.turn(index);
+        self.begin_silences(id, read);
         self.flush_peer(id);
         self.offer(index);
         self.release(id);
@@ -167,6 +184,7 @@ impl World {
         let index = link.node;
         let mut refused = false;
         let mut hang_up = false;
+        link.read_before = link.to_gateway.read_so_far();
         match (link.to_gateway.read(now, &mut self.network), &mut link.gateway_end) {
             (Found::Nothing, _) | (_, GatewayEnd::Gone) => return,
             (Found::Bytes(bytes), GatewayEnd::Peer(peer)) => {

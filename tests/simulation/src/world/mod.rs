@@ -4,17 +4,21 @@ mod ending;
 mod gateway_side;
 mod links;
 mod node_side;
+mod openclaw;
 mod trouble;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::{GatewayConfig, OLDER_PROTOCOL};
+use clawnode_protocol::dialect::{Name, Rules};
+use clawnode_protocol::node::{HostStats, Input, Publication};
 use clawnode_protocol::peer::{self, Request};
-use clawnode_protocol::{Node, Task, WorkId};
+use clawnode_protocol::{Node, Now, Task, WorkId};
 
 use crate::handlers::{Effect, Handlers, Ordinary, json};
-use crate::host::{self, Host, Past};
+use crate::host::{self, Host, OwnDevice, Past};
 use crate::mix::{Faults, Mix};
 use crate::random::Random;
 use crate::record::{Kind, Lane, Record};
@@ -43,6 +47,14 @@ enum Event {
     Repeat(u32),
     Contradict(u32),
     Cancel(usize, WorkId),
+    Sign(usize, u32),
+    Kept(usize, u32),
+    Approve(usize),
+    ApproveSurface(usize),
+    /// Nobody waits for an answer any more.
+    GiveUp(u32),
+    Withdraw(u32),
+    AskAgain(u32),
     Trouble(usize),
     GatewayBack,
     FaultsOver,
@@ -65,6 +77,10 @@ struct Gateway {
     seats: Vec<Seat>,
     config: peer::Config,
     utc_ahead: i64,
+    /// Until when it lets nobody in, being about to start.
+    starts_until: Duration,
+    /// Whether its shared token is another than the nodes know.
+    secret_changed: bool,
 }
 
 /// The gateway's place for one node.
@@ -75,6 +91,7 @@ struct Seat {
     open: BTreeSet<u32>,
     /// Requests to send when there is room.
     unsent: std::collections::VecDeque<u32>,
+    device: openclaw::Device,
     last_alive: Option<Duration>,
 }
 
@@ -84,6 +101,7 @@ pub(crate) struct World {
     now: Duration,
     schedule: Schedule<Event>,
     faults: Faults,
+    rules: Rules,
     random: Random,
     network: Random,
     hosts: Vec<Host>,
@@ -93,8 +111,9 @@ pub(crate) struct World {
     gateway: Gateway,
     faulty: bool,
     stopping: bool,
-    /// How many wakes of handlers are planned.
+    /// How many wakes of handlers are planned, and how many requests that are to be asked again.
     wakes: u64,
+    repetitions: u64,
     effects: Vec<Effect>,
     records: Option<Vec<Record>>,
     scratch: String,
@@ -122,7 +141,24 @@ impl World {
             faults.ask_every = ask_every;
             faults.burst = 1;
         }
-        let mut config = peer::Config::new(peer::Dialect::Nodetool);
+        let openclaw = plan.dialect == Name::Openclaw;
+        // Of its own, so that the worlds of the other dialect stay what they are.
+        let mut pairing = Random::new(!plan.seed);
+        if openclaw {
+            faults = faults.for_openclaw(plan.mix, &mut pairing);
+        }
+        let dialect = match openclaw {
+            false => peer::Dialect::Nodetool,
+            true => {
+                let mut config = GatewayConfig::default();
+                if faults.pairing.older {
+                    config.protocol = OLDER_PROTOCOL;
+                }
+                peer::Dialect::Openclaw(config)
+            }
+        };
+        let mut config = peer::Config::new(dialect);
+        config.timing.tick = faults.timing.heartbeat_interval;
         config.limits.transmit_bytes = faults.peer_transmit_bytes;
         config.timing.liveness = faults.timing.heartbeat_interval.max(Duration::from_secs(1)) * 2;
         let mut world = Self {
@@ -141,10 +177,13 @@ impl World {
                 seats: (0..plan.nodes).map(|_| Seat::default()).collect(),
                 config,
                 utc_ahead: 0,
+                starts_until: Duration::ZERO,
+                secret_changed: false,
             },
             faulty: plan.mix != Mix::Calm || faults.trouble.is_some(),
             stopping: false,
             wakes: 0,
+            repetitions: 0,
             effects: Vec::new(),
             records: plan.record.then(Vec::new),
             scratch: String::new(),
@@ -152,11 +191,28 @@ impl World {
             figures: Figures::default(),
             violations: Vec::new(),
             random,
+            rules: host::config(&faults, 0, None).dialect.rules(),
             faults,
         };
         for index in 0..plan.nodes {
             let mut random = world.random.child();
-            let node = Node::new(host::config(&world.faults, index), random.seed());
+            let mut device = openclaw.then(|| OwnDevice::new(pairing.seed()));
+            if let Some(device) = device.as_mut().filter(|_| world.faults.pairing.setup_codes) {
+                device.setup_code = Some(world.make_setup_code(index));
+            }
+            let config = host::config(&world.faults, index, device.as_ref());
+            world.rules = config.dialect.rules();
+            let mut node = Node::new(config, random.seed());
+            if openclaw {
+                let published = Input::Publish(Publication::HostStats(HOST_STATS));
+                let refused = node
+                    .handle(
+                        Now::new(Duration::ZERO, host::wall_clock(Duration::ZERO, 0)),
+                        published,
+                    )
+                    .is_err();
+                world.accepted_input(Some(index), "a publication", refused);
+            }
             let largest = world.faults.limits.result_bytes;
             let handlers = handlers(index)
                 .unwrap_or_else(|| Box::new(Ordinary::new(world.faults.behaviour, largest)));
@@ -164,6 +220,7 @@ impl World {
                 node,
                 handlers,
                 token: format!("{SECRET}-{index}"),
+                device,
                 ahead: Duration::ZERO,
                 utc_ahead: 0,
                 link: None,
@@ -229,6 +286,19 @@ impl World {
             }
             Event::Wake(index, work) => self.wake(index, work),
             Event::Cancel(index, work) => self.cancel(index, work),
+            Event::Sign(index, attempt) => {
+                self.sign(index, attempt);
+                self.turn(index);
+            }
+            Event::Kept(index, attempt) => {
+                self.device_token_kept(index, attempt);
+                self.turn(index);
+            }
+            Event::Approve(index) => self.approve(index),
+            Event::ApproveSurface(index) => self.approve_surface(index),
+            Event::GiveUp(number) => self.give_up(number, "its time is over"),
+            Event::Withdraw(number) => self.give_up(number, "nobody wants it any more"),
+            Event::AskAgain(number) => self.ask_again(number),
             Event::Ask(index) => self.ask(index),
             Event::Plan(number) => {
                 let Planned { node, task, .. } = self.plan[number as usize].clone();
@@ -240,6 +310,8 @@ impl World {
             Event::Trouble(index) => self.trouble(index),
             Event::GatewayBack => {
                 self.gateway.up = true;
+                self.gateway.starts_until = self.now + self.faults.pairing.startup;
+                self.upgrade_gateway();
                 self.note(Lane::Gateway, Kind::Connection, || "is back".to_owned());
             }
             Event::FaultsOver => self.end_faults(),
@@ -249,9 +321,10 @@ impl World {
     /// Books a request; whether and when it is sent is another matter.
     fn request(&mut self, node: usize, task: Task, user: Option<String>, kind: TicketKind) -> u32 {
         let number = self.gateway.tickets.len() as u32;
-        let request = Request::new(format!("r{number}"), task).for_user(user);
+        let mut request = Request::new(format!("r{number}"), task).for_user(user);
+        request.time = self.patience();
         let life = self.gateway.life;
-        self.gateway.tickets.push(Ticket::new(node, request, kind, life));
+        self.gateway.tickets.push(Ticket::new(node, request, kind, self.rules, life));
         let seat = &mut self.gateway.seats[node];
         seat.unsent.push_back(number);
         if kind == TicketKind::Valid {
@@ -287,8 +360,12 @@ impl World {
                 task = Task::Command { name: "work".to_owned(), args };
             } else if self.random.chance(self.faults.invalid) {
                 kind = TicketKind::Invalid;
-                user = Some("mallory".to_owned());
-            } else if self.random.chance(300) {
+                if self.is_openclaw() {
+                    task = Task::Command { name: "work".to_owned(), args: json("[7]".to_owned()) };
+                } else {
+                    user = Some("mallory".to_owned());
+                }
+            } else if self.random.chance(300) && !self.is_openclaw() {
                 let source = clawnode_protocol::WorkflowSource::Id("flow".to_owned());
                 task = Task::Workflow { source, params: json("{}".to_owned()) };
             }
@@ -360,6 +437,16 @@ impl fmt::Debug for World {
             .finish_non_exhaustive()
     }
 }
+
+/// What every node of an OpenClaw gateway says of its machine.
+const HOST_STATS: HostStats = HostStats {
+    cpu_count: 2,
+    load_average: [0.5, 0.25, 0.125],
+    memory_total_bytes: 8 << 30,
+    memory_free_bytes: 4 << 30,
+    disk_total_bytes: 64 << 30,
+    disk_available_bytes: 32 << 30,
+};
 
 /// Stands in every token, so that it can be looked for.
 const SECRET: &str = "T0K3N-that-nobody-may-see";

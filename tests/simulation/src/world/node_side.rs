@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::Reaction;
 use clawnode_protocol::node::{Action, Event as News, Input, Phase, StopReason};
-use clawnode_protocol::{Credentials, Node, Outcome, Secret, Work, WorkId};
+use clawnode_protocol::{Node, Outcome, Work, WorkId};
 
 use super::links::{Direction, GatewayEnd};
 use super::{Event, Reached, World};
@@ -26,7 +27,7 @@ impl World {
     }
 
     /// Gives a node an input while it is being drained.
-    fn tell(&mut self, index: usize, input: Input<'_>) {
+    pub(super) fn tell(&mut self, index: usize, input: Input<'_>) {
         let host = &mut self.hosts[index];
         host.past.steps += 1;
         let refused = host.node.handle(host.now(self.now), input).is_err();
@@ -117,10 +118,20 @@ impl World {
                 }
             }
             Action::Connect => self.connect(index),
+            Action::Sign(text) => self.begin_signing(index, text),
+            Action::KeepDeviceToken(token) => self.begin_keeping(index, token.token),
+            Action::ForgetDeviceToken => {
+                if let Some(device) = &mut self.hosts[index].device {
+                    device.kept = None;
+                }
+            }
             Action::Disconnect => self.drop_node_end(index),
             Action::Admit(work) => self.admit(index, &work),
             Action::Start(work) => self.start_work(index, work),
             Action::Cancel(work) => {
+                if let Some(ticket) = self.ticket_of(index, work) {
+                    ticket.stopped();
+                }
                 if let Some(work) = self.hosts[index].jobs.remove(&work) {
                     self.hosts[index].handlers.cancelled(&work);
                 }
@@ -157,7 +168,10 @@ impl World {
                 self.breach(Some(index), breach);
                 self.check_debug(index);
             }
+            News::GoingAway { back_in, .. } => self.hosts[index].past.back_in = back_in,
             News::Lost { reason, retry_in } => {
+                let breach = self.hosts[index].check_lost();
+                self.breach(Some(index), breach);
                 self.check_secret(index, "a reason", format_args!("{reason} {reason:?}"));
                 let breach = self.hosts[index].check(self.now);
                 self.breach(Some(index), breach);
@@ -188,7 +202,7 @@ impl World {
 
     // Connecting.
 
-    fn lateness(&mut self, index: usize, what: &str) -> Duration {
+    pub(super) fn lateness(&mut self, index: usize, what: &str) -> Duration {
         let random = &mut self.hosts[index].random;
         if random.chance(self.faults.late) {
             let late = random.around(self.faults.late_by);
@@ -208,8 +222,8 @@ impl World {
             self.note(Lane::Node(index), Kind::Fault, || "no credential".to_owned());
             return self.tell(index, Input::CredentialsFailed("the vault is closed"));
         }
-        let token = Secret::new(host.token.clone());
-        self.tell(index, Input::Credentials(Credentials::token(token)));
+        let credentials = host.credentials(&self.faults);
+        self.tell(index, Input::Credentials(credentials));
     }
 
     fn connect(&mut self, index: usize) {
@@ -256,6 +270,10 @@ impl World {
     }
 
     fn drop_node_end(&mut self, index: usize) {
+        if let Some(device) = &mut self.hosts[index].device {
+            // What is being kept is kept still, but nobody waits for it.
+            device.signing = None;
+        }
         let Some(id) = self.hosts[index].link.take() else { return };
         let now = self.now;
         if let Some(link) = self.link(id) {
@@ -273,19 +291,24 @@ impl World {
         if past.stop_asked {
             return;
         }
-        if past.ever_ready || !self.faulty {
+        // Whoever shows but its own token has nothing left to show when that is taken away.
+        let bereft = self.faults.pairing.prefers_device_token
+            && matches!(&reason, StopReason::Denied(denial) if denial.reaction() == Reaction::ForgetDeviceToken);
+        if !bereft && (past.ever_ready || !self.faulty) {
             let text = format!("the node stopped by itself: {reason}");
             return self.breach(Some(index), Some((Rule::StopsOnlyWhenAsked, text)));
         }
         // Whoever runs it looks into the matter, and starts it anew.
         let host = &mut self.hosts[index];
-        host.node = Node::new(host::config(&self.faults, index), host.random.seed());
+        let config = host::config(&self.faults, index, host.device.as_ref());
+        host.node = Node::new(config, host.random.seed());
         host.past = Past::new();
         host.jobs.clear();
         host.tickets.clear();
         host.journal.clear();
         let later = self.now + host.random.around(Duration::from_secs(30));
         self.schedule.plan(later, Event::Start(index));
+        self.replace_setup_code(index);
     }
 
     // Working.
@@ -400,7 +423,11 @@ impl World {
                 return self.schedule.plan(self.now + time, Event::Wake(index, work.id));
             }
             Effect::Update(update) => {
-                let digest = digest_update(&update.kind, update.data.get());
+                let digest = match self.is_openclaw() {
+                    false => digest_update(&update.kind, update.data.get()),
+                    // There it is text without a kind.
+                    true => digest_update("", update.data.get()),
+                };
                 if let Some(ticket) = self.ticket_of(index, work.id) {
                     ticket.updated(digest);
                 }

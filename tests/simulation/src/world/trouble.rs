@@ -28,7 +28,13 @@ impl World {
         let kind = self.random.pick(&kinds);
         self.faults.kinds = kinds;
         // What concerns everybody comes once for all nodes together.
-        let shared = matches!(kind, Trouble::Restart | Trouble::Amnesia);
+        let shared = matches!(
+            kind,
+            Trouble::Restart
+                | Trouble::Amnesia
+                | Trouble::AnnouncedRestart
+                | Trouble::SecretChanged
+        );
         if shared && index != self.random.size(0, self.hosts.len() - 1) {
             return;
         }
@@ -45,6 +51,10 @@ impl World {
                 let days = self.random.between(0, 20_000) as i64 - 10_000;
                 self.hosts[index].utc_ahead += days * 86_400_000_000;
                 self.gateway.utc_ahead -= days * 43_200_000_000;
+                if self.is_openclaw() {
+                    // Its challenges have no words for the time before 1970.
+                    self.gateway.utc_ahead = self.gateway.utc_ahead.max(-FORTY_YEARS);
+                }
             }
             Trouble::TimeJump => {
                 let jump = self.random.time(Duration::ZERO, Duration::from_secs(120));
@@ -53,6 +63,10 @@ impl World {
             }
             Trouble::Restart => self.restart(false),
             Trouble::Amnesia => self.restart(true),
+            Trouble::AnnouncedRestart => self.restart_announced(),
+            Trouble::SecretChanged => self.change_secret(),
+            Trouble::TokenRotated => self.rotate_token(index),
+            Trouble::DeviceRemoved => self.remove_device(index),
             _ => {
                 if let Some(id) = link {
                     self.trouble_link(id, kind);
@@ -104,7 +118,8 @@ impl World {
             }
             Trouble::Nonsense => {
                 let times = random.pick(&[1, 1, 40]);
-                self.say_frames(id, &NONSENSE[random.size(0, NONSENSE.len() - 1)..], times)
+                let nonsense = if self.is_openclaw() { OPENCLAW_NONSENSE } else { NONSENSE };
+                self.say_frames(id, &nonsense[random.size(0, nonsense.len() - 1)..], times)
             }
             Trouble::PingFlood => self.say_frames(id, &["\u{9}flood"], random.size(1, 300)),
             Trouble::BrokenFrames => {
@@ -123,7 +138,14 @@ impl World {
                 id,
                 b"\x01\x14{\"type\":\"weather\",\"\xc3\x89\x04ping\x00\x06\xbc\":\"gr\x80\x03y\"}",
             ),
-            Trouble::UtcJump | Trouble::TimeJump | Trouble::Restart | Trouble::Amnesia => {}
+            Trouble::UtcJump
+            | Trouble::TimeJump
+            | Trouble::Restart
+            | Trouble::Amnesia
+            | Trouble::AnnouncedRestart
+            | Trouble::SecretChanged
+            | Trouble::TokenRotated
+            | Trouble::DeviceRemoved => {}
         }
         self.plan_arrival(id, Direction::ToNode);
         self.plan_arrival(id, Direction::ToGateway);
@@ -182,9 +204,7 @@ impl World {
                 link.to_node.reset_after(0)
             }
             let index = link.node;
-            if self.gateway.seats[index].link == Some(id) {
-                self.gateway.seats[index].link = None;
-            }
+            self.leave(id, index);
             self.plan_arrival(id, Direction::ToNode);
             self.release(id);
         }
@@ -195,6 +215,9 @@ impl World {
         self.note(Lane::Gateway, Kind::Fault, || "faults are over".to_owned());
         self.faults.end();
         self.gateway.up = true;
+        self.gateway.secret_changed = false;
+        self.upgrade_gateway();
+        self.approve_all();
         for slot in 0..self.links.len() {
             let link = &mut self.links[slot];
             if link.id.number != 0 {
@@ -208,7 +231,22 @@ impl World {
     }
 }
 
-const NONSENSE: [&str; 9] = [
+/// In microseconds.
+const FORTY_YEARS: i64 = 40 * 365 * 86_400_000_000;
+
+const OPENCLAW_NONSENSE: &[&str] = &[
+    "not json",
+    "[1,2]",
+    "{}",
+    r#"{"type":"req","id":"1","method":"connect"}"#,
+    r#"{"type":"event","event":"node.invoke.request"}"#,
+    r#"{"type":"event","event":"weather","payload":null}"#,
+    r#"{"type":"res","id":"i1","ok":false}"#,
+    r#"{"type":"res","id":"connect","ok":true}"#,
+    r#"{"type":"event","event":"connect.challenge"}"#,
+    r#"{"type":"event","event":"node.invoke.cancel","payload":{"invokeId":"unknown"}}"#,
+];
+const NONSENSE: &[&str] = &[
     "not json",
     "[1,2]",
     "{}",
