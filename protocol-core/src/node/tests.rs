@@ -319,7 +319,8 @@ fn a_node_told_to_stop_while_the_gateway_closes_speaks_of_no_other_attempt() {
 }
 
 #[test]
-fn headers_for_what_stands_in_front_of_the_gateway_are_in_the_upgrade_request_and_hidden_in_what_it_says() {
+fn headers_for_what_stands_in_front_of_the_gateway_are_in_the_upgrade_request_and_hidden_in_what_it_says()
+ {
     let config = Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
     let mut node = Node::new(config, [7; 32]);
     let now = Now::new(Duration::ZERO, Timestamp::default());

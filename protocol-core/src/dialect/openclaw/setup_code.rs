@@ -32,6 +32,13 @@ pub struct Candidate {
     pub fingerprint: Option<Fingerprint>,
 }
 
+impl Candidate {
+    /// A place without a certificate of its own.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), fingerprint: None }
+    }
+}
+
 /// The text is no setup code that can be used now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
