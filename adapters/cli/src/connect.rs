@@ -52,6 +52,11 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         },
     };
     let device = device.map(|device| device.tokens(data.tokens(&gateway.url, "node")));
+    // Only where it is not the node's id already.
+    let device_id = match (&device, protocol, data.identity(false)) {
+        (Some(_), Protocol::Auto, Ok(Some(identity))) => Some(identity.device_id().to_owned()),
+        _ => None,
+    };
     let remembered = data.remembered_dialect(&gateway.url);
     let mut builder =
         describe(&options.node, &gateway, &environment, |builder| match (protocol, device) {
@@ -78,7 +83,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     }
     let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;
     let handle = node.handle();
-    tracing::info!(node_id = handle.node_id(), url = gateway.shown(), "this node");
+    tracing::info!(node_id = handle.node_id(), device_id, url = gateway.shown(), "this node");
     if protocol != Protocol::Nodetool {
         tokio::spawn(publish(handle.clone(), data.path().to_owned()));
     }

@@ -288,6 +288,9 @@ impl FileTokens {
 impl DeviceTokens for FileTokens {
     fn load(&self) -> Result<Option<Secret>, String> {
         let gateway = self.data.gateway(&self.url).map_err(|error| self.fail(&error))?;
+        if gateway.tokens.is_empty() {
+            return Ok(None);
+        }
         let device_id = self.device_id()?;
         let mut tokens = gateway.tokens.into_iter();
         let kept = tokens.find(|token| token.role == self.role && token.device_id == device_id);

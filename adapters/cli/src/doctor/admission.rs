@@ -77,26 +77,38 @@ pub(super) async fn openclaw(
     patient: &Patient<'_>,
 ) {
     let device_id = owner.identity.as_ref().map(|identity| identity.device_id().to_owned());
-    let mut attempt = match (owner.identity, owner.holder) {
-        _ if !shown.is_something() => Attempt::skipped(report, "there is no credential to show"),
-        (None, _) => Attempt::skipped(report, "there is no identity to connect with"),
-        (_, Some(holder)) => Attempt::skipped(
-            report,
-            &format!("{holder} is connected as this device, and is left alone"),
-        ),
-        (Some(identity), None) => match patient.node(identity) {
-            Ok(node) => Attempt::make(report, node, patient.data).await,
-            Err(failure) => {
-                report.failed(CONNECT, failure.message(), "correct the options");
-                Attempt::none()
+    let mut attempt = match owner.identity.map(|identity| patient.node(identity)) {
+        None => Attempt::skipped(report, "there is no identity to connect with", Vec::new()),
+        Some(Err(failure)) => {
+            report.failed(CONNECT, failure.message(), "correct the options");
+            Attempt { outcome: Outcome::Failed, ..Attempt::none(Vec::new()) }
+        }
+        Some(Ok(node)) => {
+            let declared = node.commands().to_vec();
+            match owner.holder {
+                _ if !shown.is_something() => Attempt::skipped(
+                    report,
+                    "there is nothing to show; a setup code is shown by `clawnode connect --pair` alone",
+                    declared,
+                ),
+                Some(holder) => {
+                    let why = format!(
+                        "{holder} is connected as this device, or tries to be, and is left alone"
+                    );
+                    Attempt::skipped(report, &why, declared)
+                }
+                None => Attempt::make(report, node, patient.data, declared).await,
             }
-        },
+        }
     };
     let listed = match device_id {
-        Some(device_id) if attempt.operator_may_ask(shown) => {
-            patient.listed(&device_id).await.map_err(|failure| failure.message().to_owned())
-        }
-        _ => Err("it needs the gateway's token or password".to_owned()),
+        Some(device_id) => match attempt.why_not_ask(shown) {
+            None => {
+                patient.listed(&device_id).await.map_err(|failure| failure.message().to_owned())
+            }
+            Some(why) => Err(why.to_owned()),
+        },
+        None => Err("there is no identity to ask for".to_owned()),
     };
     attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref)).await;
     commands(report, &attempt, &listed);
@@ -126,7 +138,7 @@ impl Patient<'_> {
     async fn listed(&self, device_id: &str) -> Result<Option<Value>, Failure> {
         let Self { options, gateway, environment, .. } = self;
         let mut operator =
-            Openclaw::operator(None, env!("CARGO_PKG_VERSION"), ["operator.read".to_owned()]);
+            Openclaw::operator(None, env!("CARGO_PKG_VERSION"), SCOPES.map(str::to_owned));
         if let Some(password) = connect::password(options.password.as_ref(), environment) {
             operator = operator.password(password);
         }
@@ -188,17 +200,16 @@ enum Outcome {
 }
 
 impl Attempt {
-    fn none() -> Self {
-        Self { node: None, declared: Vec::new(), outcome: Outcome::NotMade }
+    fn none(declared: Vec<String>) -> Self {
+        Self { node: None, declared, outcome: Outcome::NotMade }
     }
 
-    fn skipped(report: &mut Report, why: &str) -> Self {
+    fn skipped(report: &mut Report, why: &str, declared: Vec<String>) -> Self {
         report.skipped(CONNECT, why);
-        Self::none()
+        Self::none(declared)
     }
 
-    async fn make(report: &mut Report, node: Node, data: &DataDir) -> Self {
-        let declared = node.commands().to_vec();
+    async fn make(report: &mut Report, node: Node, data: &DataDir, declared: Vec<String>) -> Self {
         let handle = node.handle();
         let mut events = handle.events();
         let run = tokio::spawn(node.run());
@@ -233,14 +244,21 @@ impl Attempt {
         Self { node: Some(Running { handle, events, run }), declared, outcome }
     }
 
-    /// Where the node's own attempt showed that the token is wrong, another would only count as one more failure.
-    fn operator_may_ask(&self, shown: &Shown) -> bool {
+    /// Why an operator is not to ask: where the node's own attempt showed that the token is wrong, another would only be one more
+    /// failure.
+    fn why_not_ask(&self, shown: &Shown) -> Option<&'static str> {
         let welcome = match &self.outcome {
             Outcome::LetIn | Outcome::NotMade => true,
             Outcome::Denied(refusal) => refusal.code() == &RefusalCode::PairingRequired,
             Outcome::Failed => false,
         };
-        welcome && (shown.token.is_some() || shown.password)
+        match welcome {
+            false => Some("the gateway did not let this node in"),
+            true if shown.token.is_none() && !shown.password => {
+                Some("the gateway's token or password is not at hand")
+            }
+            true => None,
+        }
     }
 
     /// Both approvals: the device's, and that of what the node may do.
@@ -338,7 +356,7 @@ fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<Value
         Err(why) => {
             return report.skipped(
                 COMMANDS,
-                format!("only an operator can see which the gateway lets through ({why}): give its token with OPENCLAW_GATEWAY_TOKEN, or look on the gateway's machine: clawnode openclaw nodes"),
+                format!("only an operator can see which the gateway lets through, and {why}; give its token with OPENCLAW_GATEWAY_TOKEN, or look on the gateway's machine: clawnode openclaw nodes"),
             );
         }
     };
@@ -425,6 +443,9 @@ const CONNECT: &str = "connect";
 const DEVICE: &str = "device approval";
 const SURFACE: &str = "surface approval";
 const COMMANDS: &str = "commands";
+
+/// Without the second the gateway does not say what waits for approval.
+const SCOPES: [&str; 2] = ["operator.read", "operator.pairing"];
 
 /// How long the gateway has for its verdict; a gateway that starts takes ten seconds.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -83,6 +83,7 @@ pub(super) fn credentials(
     data: &DataDir,
     url: &str,
     spoken: dialect::Name,
+    has_setup_code: bool,
 ) -> Option<Shown> {
     const CHECK: &str = "credentials";
     let openclaw = spoken == dialect::Name::Openclaw;
@@ -132,8 +133,11 @@ pub(super) fn credentials(
     if environment.has_access_token() && url.starts_with("wss:") {
         sources.push(format!("a Cloudflare Access token from {}", environment::ACCESS_ID));
     }
+    if has_setup_code {
+        sources.push("a setup code, which is good once and not shown here".to_owned());
+    }
     let shown = Shown { token, password, device_token };
-    if shown.token.is_none() && !shown.password && !shown.device_token && openclaw {
+    if sources.is_empty() && openclaw {
         report.failed(
             CHECK,
             "there is nothing to show the gateway",

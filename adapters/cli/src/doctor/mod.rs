@@ -76,8 +76,9 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
         }
     };
     let owner = identity::identity(&mut report, &data, spoken);
+    let code = pairing.is_some();
     let credentials =
-        identity::credentials(&mut report, node, &environment, &data, &gateway.url, spoken);
+        identity::credentials(&mut report, node, &environment, &data, &gateway.url, spoken, code);
     let patient =
         Patient { options: node, gateway: &gateway, environment: &environment, data: &data };
     match (reached, credentials) {
