@@ -3,9 +3,10 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::{Refusal, RefusalCode};
 use clawnode_tokio::openclaw::Openclaw;
 use clawnode_tokio::{
-    CallError, CallFailed, Event, Events, Handle, Limits, LostReason, Node, NodeEvent,
+    CallError, CallFailed, Event, Events, Handle, Limits, LostReason, Node, NodeEvent, StopReason,
 };
 use serde_json::{Value, json};
 
@@ -43,9 +44,8 @@ async fn ready(events: &mut Events) -> Result<(), Failure> {
     loop {
         match events.next().await {
             Some(Event::Node(NodeEvent::Ready)) => return Ok(()),
-            Some(Event::Node(NodeEvent::Lost { reason: LostReason::Denied(refusal), .. })) => {
-                return Err(refused(&refusal));
-            }
+            Some(Event::Node(NodeEvent::Lost { reason: LostReason::Denied(refusal), .. }))
+            | Some(Event::Stopped(StopReason::Denied(refusal))) => return Err(denied(&refusal)),
             Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
                 return Err(Failure::new(
                     UNAVAILABLE,
@@ -59,6 +59,21 @@ async fn ready(events: &mut Events) -> Result<(), Failure> {
     }
 }
 
+fn denied(refusal: &Refusal) -> Failure {
+    match refusal.code() {
+        // Whoever shows a credential on the gateway's own machine need not be a device.
+        RefusalCode::DeviceIdentityRequired => Failure::new(
+            REFUSED,
+            format!(
+                "the gateway refuses this operator: {} ({}); give the gateway's token with --auth-token-file or OPENCLAW_GATEWAY_TOKEN, or its password",
+                refusal.message(),
+                refusal.code().as_str()
+            ),
+        ),
+        _ => refused(refusal),
+    }
+}
+
 fn refused(why: &dyn std::error::Error) -> Failure {
     Failure::new(REFUSED, format!("the gateway refuses this operator: {why}"))
 }
@@ -66,7 +81,8 @@ fn refused(why: &dyn std::error::Error) -> Failure {
 fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     let environment = Environment::read()?;
     let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
-    let builder = Node::builder(&options.url).map_err(|error| usage(&error))?;
+    let builder =
+        Node::builder(&options.url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let version = env!("CARGO_PKG_VERSION");
     // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
     let identity = if builder.is_loopback() {
@@ -193,7 +209,11 @@ impl Operator<'_> {
             )),
             _ => Err(Failure::new(
                 FAILED,
-                format!("{} nodes are called `{node}`; give the id", found.len()),
+                format!(
+                    "{} nodes are called `{node}`; give the id: {}",
+                    found.len(),
+                    found.join(", ")
+                ),
             )),
         }
     }
@@ -276,11 +296,20 @@ fn random_key() -> Result<String, Failure> {
 }
 
 pub(crate) fn failed(error: CallFailed) -> Failure {
-    let code = match &error {
-        CallFailed::Gateway(CallError::Refused { .. }) => FAILED,
-        _ => UNAVAILABLE,
+    let (code, advice) = match &error {
+        CallFailed::Gateway(CallError::Refused { message, .. }) => {
+            let advice = if message.contains("pairing changed") {
+                "\nwhat the node may do is not approved yet; `clawnode openclaw nodes` shows what waits, `clawnode openclaw approve` approves it"
+            } else if message.contains("only bound to loopback") {
+                "\nsay where the device will reach the gateway with --public-url; on this machine alone that is ws://127.0.0.1:18789"
+            } else {
+                ""
+            };
+            (FAILED, advice)
+        }
+        _ => (UNAVAILABLE, ""),
     };
-    Failure::new(code, chain(&error))
+    Failure::new(code, format!("{}{advice}", chain(&error)))
 }
 
 /// Everything that the commands here ask for.

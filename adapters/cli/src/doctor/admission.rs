@@ -298,7 +298,7 @@ impl Attempt {
             let waiting = words(&node["pendingDeclaredCommands"]);
             let what = match waiting.as_str() {
                 "" => "what this node may do".to_owned(),
-                commands => format!("that this node may do: {commands}"),
+                commands => format!("these commands: {commands}"),
             };
             let id = pending.unwrap_or_default();
             report.failed(
