@@ -7,8 +7,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Output;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ use common::{Process, TOKEN, clawnode, stderr, temporary_file};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
-use tungstenite::{Message, WebSocket};
+use tungstenite::Message;
 
 /// What the doctor said.
 struct Diagnosis {
@@ -297,11 +297,13 @@ fn a_nodetool_gateway_takes_the_token_and_no_node_is_registered() {
 
 type Reply = fn(&Value) -> Value;
 
-/// An openclaw gateway that begins with a challenge of this clock, and answers requests. What it was asked comes out of the receiver.
+/// An openclaw gateway that begins with a challenge of this clock, and answers requests; `NODE` in an answer becomes the id of the
+/// last node. What it was asked comes out of the receiver.
 fn openclaw(clock_ahead_ms: i64, reply: Reply) -> (String, Receiver<Value>) {
     let (to_asked, asked) = channel();
+    let last_node = Arc::new(Mutex::new(String::new()));
     let address = serve(move |stream| {
-        let to_asked = to_asked.clone();
+        let (to_asked, last_node) = (to_asked.clone(), Arc::clone(&last_node));
         thread::spawn(move || {
             let Ok(mut websocket) = tungstenite::accept(stream) else { return };
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -310,23 +312,24 @@ fn openclaw(clock_ahead_ms: i64, reply: Reply) -> (String, Receiver<Value>) {
                 "type": "event", "event": "connect.challenge",
                 "payload": { "nonce": "n-1", "ts": ts }
             });
-            say(&mut websocket, &challenge);
+            let _ = websocket.send(Message::text(challenge.to_string()));
             while let Ok(message) = websocket.read() {
                 let Ok(text) = message.to_text() else { continue };
                 let Ok(request) = serde_json::from_str::<Value>(text) else { continue };
                 let mut answer = reply(&request);
                 answer["type"] = json!("res");
                 answer["id"] = request["id"].clone();
+                let mut node = last_node.lock().unwrap();
+                if let Some(id) = request["params"]["device"]["id"].as_str() {
+                    *node = id.to_owned();
+                }
+                let answer = answer.to_string().replace("NODE", &node);
                 let _ = to_asked.send(request);
-                say(&mut websocket, &answer);
+                let _ = websocket.send(Message::text(answer));
             }
         });
     });
     (format!("ws://{address}"), asked)
-}
-
-fn say(websocket: &mut WebSocket<TcpStream>, frame: &Value) {
-    let _ = websocket.send(Message::text(frame.to_string()));
 }
 
 fn denial(code: &str, more: Value) -> Value {
@@ -371,37 +374,76 @@ fn a_device_that_waits_for_approval_is_told_which_command_to_run() {
         .failed("device approval", &["not-paired", "r-1", "openclaw devices approve r-1"]);
 }
 
-#[test]
-fn a_surface_that_waits_for_approval_is_told_with_its_commands() {
-    let (url, asked) = openclaw(0, |request| match request["method"].as_str() {
-        Some("connect") if is_operator(request) => hello(),
+/// A gateway that lets everybody in, and tells an operator this about the node.
+fn listing(request: &Value, listed: Value, usable: bool) -> Value {
+    match request["method"].as_str() {
         Some("connect") => hello(),
-        Some("node.list") => {
-            let nodes = json!([{
-                "nodeId": "NODE", "paired": true, "commands": [],
-                "pendingRequestId": "s-1", "pendingDeclaredCommands": ["system.which"]
-            }]);
-            json!({ "ok": true, "payload": { "nodes": nodes } })
-        }
+        Some("node.list") => json!({ "ok": true, "payload": { "nodes": listed } }),
+        _ if usable => json!({ "ok": true, "payload": {} }),
         _ => {
             json!({ "ok": false, "error": { "code": "UNAVAILABLE", "message": "pairing changed" } })
         }
+    }
+}
+
+#[test]
+fn a_surface_that_waits_for_approval_is_told_with_its_commands() {
+    let (url, asked) = openclaw(0, |request| {
+        let node = json!([{
+            "nodeId": "NODE", "paired": true, "commands": [],
+            "pendingRequestId": "s-1", "pendingDeclaredCommands": ["system.which"]
+        }]);
+        listing(request, node, false)
     });
     let folder = Folder::new("surface");
-    // The gateway of this test does not know which node asks, so nothing is listed of it, and the node's own attempt has to tell.
-    let diagnosis = folder.doctor(&url, &["--commands", "system.which"]);
-    diagnosis
+    folder
+        .doctor(&url, &["--commands", "system.which"])
         .is("device approval", "ok", "")
-        .failed("surface approval", &["yet to approve", "openclaw nodes approve"]);
-    let connects: Vec<Value> =
-        asked.try_iter().filter(|request| request["method"] == "connect").collect();
-    let node = connects.iter().find(|connect| !is_operator(connect)).unwrap();
+        .failed("surface approval", &["system.which", "openclaw nodes approve s-1"])
+        .is("commands", "ok", "waiting for approval: system.which");
+    let asked: Vec<Value> = asked.try_iter().collect();
+    let mut connects = asked.iter().filter(|request| request["method"] == "connect");
+    let node = connects.clone().find(|connect| !is_operator(connect)).unwrap();
     assert_eq!(node["params"]["commands"], json!(["system.which"]));
-    assert_eq!(node["params"]["caps"], json!(["system"]));
-    let operator = connects.iter().find(|connect| is_operator(connect)).unwrap();
+    let operator = connects.find(|connect| is_operator(connect)).unwrap();
     assert_eq!(operator["params"]["device"], Value::Null);
-    let kept = std::fs::read_dir(&folder.0).unwrap().flatten().map(|file| file.file_name());
-    assert!(!kept.into_iter().any(|name| name == "gateways"), "the doctor keeps no token");
+    let kept = folder.0.join("gateways");
+    assert!(!kept.exists(), "the doctor keeps no token");
+
+    // To an operator who is told nothing the node's own news have to do.
+    let (url, _) = openclaw(0, |request| listing(request, json!([]), false));
+    folder
+        .doctor(&url, &[])
+        .failed("surface approval", &["yet to approve", "openclaw nodes pending"])
+        .is("commands", "skipped", "does not know");
+}
+
+#[test]
+fn commands_that_the_gateway_does_not_let_through_are_named() {
+    let (url, _) = openclaw(0, |request| {
+        let node = json!([{ "nodeId": "NODE", "paired": true, "commands": ["system.which"] }]);
+        listing(request, node, true)
+    });
+    let folder = Folder::new("commands");
+    let well = folder.doctor(&url, &["--commands", "system.which"]);
+    well.is("surface approval", "ok", "").is("commands", "ok", "system.which");
+    assert_eq!((well.code, &well.json["ok"]), (Some(0), &json!(true)));
+    let more = folder.doctor(&url, &["--commands", "system.which,list_nodes"]);
+    more.is("commands", "warning", "gateway.nodes.commands.allow '[\"list_nodes\"]'");
+    assert_eq!(more.code, Some(0));
+}
+
+#[test]
+fn a_node_says_what_it_waits_for_and_the_command_to_run() {
+    let (url, _) = openclaw(0, |_| denial("PAIRING_REQUIRED", json!({ "requestId": "r-1" })));
+    let node = Process::start(&["connect", "--url", &url, "--auth-token", SECRET]);
+    let line = node.wait_for("waiting until the gateway's operator approves this device");
+    assert!(line.contains("openclaw devices approve r-1"), "{line}");
+    let (url, _) = openclaw(0, |request| listing(request, json!([]), false));
+    drop(node);
+    let node = Process::start(&["connect", "--url", &url, "--auth-token", SECRET]);
+    let line = node.wait_for("waiting until the gateway's operator approves what this node may do");
+    assert!(line.contains("openclaw nodes approve"), "{line}");
 }
 
 #[test]
