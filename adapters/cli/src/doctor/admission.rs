@@ -155,8 +155,8 @@ impl Patient<'_> {
         operator::connected(node, async |handle| {
             let list: Value =
                 handle.call("node.list", &json!({})).await.map_err(operator::failed)?;
-            let nodes = list["nodes"].as_array().into_iter().flatten();
-            Ok(nodes.cloned().find(|node| node["nodeId"] == device_id))
+            let mut nodes = list["nodes"].as_array().into_iter().flatten();
+            Ok(nodes.find(|node| node["nodeId"] == device_id).cloned())
         })
         .await
     }
