@@ -26,39 +26,48 @@ pub(crate) struct Pairing {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// Reads a setup code, or fetches the one that a join link leads to. A code that has expired is still good for a device that was
-/// paired with it.
+/// Reads a setup code, or fetches the one that a join link leads to. One that is over is still good for a device that was paired
+/// with it.
 pub(crate) async fn read(text: &str, data: &DataDir) -> Result<Pairing, Failure> {
-    let (pairing, expired) = read_any(text).await?;
-    let Some(expired) = expired else { return Ok(pairing) };
     let paired = |one: &Candidate| matches!(data.tokens(&one.url, "node").load(), Ok(Some(_)));
+    let (pairing, over) = match JoinLink::parse(text) {
+        Some(link) => {
+            let served_by = Candidate::new(link.gateway_url());
+            match spawn_blocking(move || fetch(&link)).await? {
+                Ok(json) => read_with(|now| SetupCode::from_json(&json, now))?,
+                Err(failure) if paired(&served_by) => (Pairing::over(served_by), Some(failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        None => read_code(text)?,
+    };
+    let Some(over) = over else { return Ok(pairing) };
     if !pairing.candidates.iter().any(paired) {
-        return Err(invalid(&expired));
+        return Err(over);
     }
-    tracing::info!("the setup code has expired, and this device is paired already");
+    tracing::info!(
+        why = over.message(),
+        "the setup code is over, but this device is paired already"
+    );
     Ok(Pairing { bootstrap_token: None, ..pairing })
 }
 
-/// The same, however old the code is; and the error that it is too old.
-pub(crate) async fn read_any(text: &str) -> Result<(Pairing, Option<InvalidSetupCode>), Failure> {
-    let json = match JoinLink::parse(text) {
-        Some(link) => Some(spawn_blocking(move || fetch(&link)).await??),
-        None if text.contains("://")
-            && !text.trim().to_ascii_lowercase().starts_with("oc-pair:") =>
-        {
-            return Err(Failure::usage(
-                "--pair: this is neither a setup code (oc-pair://...) nor a join link (https://.../j/...)",
-            ));
-        }
-        None => None,
-    };
-    let read = |now| match &json {
-        Some(json) => SetupCode::from_json(json, now),
-        None => SetupCode::parse(text, now),
-    };
+/// Reads a setup code, however old it is; and the failure that it is too old.
+pub(crate) fn read_code(text: &str) -> Result<(Pairing, Option<Failure>), Failure> {
+    if text.contains("://") && !text.trim().to_ascii_lowercase().starts_with("oc-pair:") {
+        return Err(Failure::usage(
+            "--pair: this is neither a setup code (oc-pair://...) nor a join link (https://.../j/...)",
+        ));
+    }
+    read_with(|now| SetupCode::parse(text, now))
+}
+
+fn read_with(
+    read: impl Fn(Timestamp) -> Result<SetupCode, InvalidSetupCode>,
+) -> Result<(Pairing, Option<Failure>), Failure> {
     let (code, expired) = match read(clawnode_tokio::wall_clock()) {
         Err(expired @ InvalidSetupCode::Expired) => {
-            (read(Timestamp::from_micros(i64::MIN)), Some(expired))
+            (read(Timestamp::from_micros(i64::MIN)), Some(invalid(&expired)))
         }
         read => (read, None),
     };
@@ -76,6 +85,11 @@ fn invalid(error: &InvalidSetupCode) -> Failure {
 }
 
 impl Pairing {
+    /// Of a code that is over, what is known of it.
+    fn over(served_by: Candidate) -> Self {
+        Self { bootstrap_token: None, candidates: vec![served_by], expires_at: None }
+    }
+
     /// The code's place of this URL, or just the URL if the code does not know it.
     pub(crate) fn candidate(&self, url: &str) -> Candidate {
         let same =

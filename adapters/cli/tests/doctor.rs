@@ -222,13 +222,19 @@ fn tls_where_there_is_none_is_named() {
 
 // HTTP, and gateways that speak nodetool.
 
+/// The head of an HTTP request.
+fn head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
 fn answering(answer: &'static str) -> String {
     let address = serve(move |mut stream| {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-            head.push(byte[0]);
-        }
+        head(&mut stream);
         let _ = stream.write_all(answer.as_bytes());
     });
     format!("ws://{address}")
@@ -539,6 +545,21 @@ fn a_setup_code_is_looked_at_and_not_used() {
 }
 
 #[test]
+fn a_join_link_which_is_good_once_is_not_fetched() {
+    let (to_heads, heads) = channel();
+    let address = serve(move |mut stream| {
+        let _ = to_heads.send(head(&mut stream));
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    });
+    let link = format!("http://{address}/j/abcdefghijklmnopqrst-_");
+    let diagnosis = Folder::new("link").doctor("", &["--pair", &link]);
+    diagnosis.is("setup code", "skipped", "once").failed("http upgrade", &["404"]);
+    assert!(!diagnosis.said.contains("abcdefghijklmnopqrst"));
+    let heads: Vec<String> = heads.try_iter().collect();
+    assert!(heads.len() == 1 && heads[0].starts_with("GET / HTTP/1.1\r\n"), "{heads:?}");
+}
+
+#[test]
 fn a_setup_code_is_used_at_its_first_place_where_a_gateway_speaks() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("ws://{}", listener.local_addr().unwrap());
@@ -589,12 +610,7 @@ fn a_service_token_goes_to_the_edge_over_tls() {
     let address = serve(move |stream| {
         let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = rustls::StreamOwned::new(session, stream);
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-            head.push(byte[0]);
-        }
-        let _ = to_heads.send(String::from_utf8_lossy(&head).into_owned());
+        let _ = to_heads.send(head(&mut stream));
         let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     });
     let folder = Folder::new("edge");

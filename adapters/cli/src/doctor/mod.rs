@@ -7,6 +7,7 @@ mod network;
 mod report;
 
 use clawnode_protocol::dialect;
+use clawnode_protocol::dialect::openclaw::JoinLink;
 
 use self::admission::Patient;
 use self::report::Report;
@@ -25,8 +26,11 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
     let data = DataDir::open(node.data_dir.as_deref())?;
     let pinned = fingerprint(node.tls_fingerprint.as_deref())?;
     let mut report = Report::new(options.json);
+    let link = options.pair.as_deref().and_then(JoinLink::parse);
     let pairing = match &options.pair {
-        Some(text) => match pairing::read_any(text).await {
+        // Looking at it would use it up.
+        Some(_) if link.is_some() => None,
+        Some(text) => match pairing::read_code(text) {
             Ok((pairing, expired)) => Some((pairing, expired.is_some())),
             Err(failure) => {
                 report.failed(
@@ -42,11 +46,12 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
         },
         None => None,
     };
-    let gateway = match (&options.url, &pairing) {
+    let served_by = link.as_ref().map(JoinLink::gateway_url);
+    let gateway = match (options.url.as_ref().or(served_by.as_ref()), &pairing) {
         (url, Some((pairing, _))) => {
             // The code's own token is never shown.
             let unused = Pairing { bootstrap_token: None, ..pairing.clone() };
-            Gateway::choose(node, url.as_deref(), Some(unused), &environment).await?
+            Gateway::choose(node, url.map(String::as_str), Some(unused), &environment).await?
         }
         (Some(url), None) => {
             Gateway { url: url.clone(), fingerprint: pinned, bootstrap_token: None }
@@ -62,8 +67,15 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
         identity::setup_code(&mut report, pairing, *expired);
     }
 
-    let wanted = match &pairing {
-        Some(_) if node.protocol == Protocol::Auto => Protocol::Openclaw,
+    if link.is_some() {
+        report.skipped(
+            "setup code",
+            "a join link gives its code away once, so it was not fetched; `clawnode connect --pair` does that",
+        );
+    }
+    let code = pairing.is_some() || link.is_some();
+    let wanted = match code {
+        true if node.protocol == Protocol::Auto => Protocol::Openclaw,
         _ => node.protocol,
     };
     let reached = network::check(&mut report, &target, wanted).await;
@@ -76,7 +88,6 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
         }
     };
     let owner = identity::identity(&mut report, &data, spoken);
-    let code = pairing.is_some();
     let credentials =
         identity::credentials(&mut report, node, &environment, &data, &gateway.url, spoken, code);
     let patient =
