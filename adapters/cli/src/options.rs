@@ -44,8 +44,9 @@ pub(crate) enum Command {
     Connect(Box<Connect>),
     /// Find out why a node does not get work from its gateway, or that all is well: one line a check, and for each failure what to do
     ///
-    /// Give it the options of `connect`. It changes nothing: it shows what `connect` would show, leaves a node alone that is
-    /// connected as this device, and uses no setup code up.
+    /// Give it the options of `connect`. It changes nothing here: it shows what `connect` would show, leaves a node alone that is
+    /// connected as this device, and uses no setup code up. A gateway that does not know the device yet notes that it asks for
+    /// approval, as it does with `connect`.
     ///
     /// Exit codes: 0 nothing failed, though there may be warnings; 1 a check failed; 2 the command line is not as it should be.
     Doctor(Box<Doctor>),

@@ -545,6 +545,28 @@ fn a_setup_code_is_looked_at_and_not_used() {
 }
 
 #[test]
+fn a_setup_code_that_is_over_does_not_keep_a_paired_device_from_starting() {
+    let (url, asked) = openclaw(0, |request| listing(request, json!([]), true));
+    let folder = Folder::new("over");
+    let code = |expires: i64| {
+        setup_code(&json!({ "url": url, "bootstrapToken": "b00tstrap", "expiresAtMs": expires }))
+    };
+    let over = folder.run(&["connect", "--pair", &code(1_000)], &[]);
+    assert_eq!(over.status.code(), Some(2));
+    assert!(stderr(&over).contains("expired"), "{}", stderr(&over));
+    let data = folder.0.to_str().unwrap();
+    for (expires, shown) in [
+        (4_000_000_000_000, json!({ "bootstrapToken": "b00tstrap" })),
+        (1_000, json!({ "deviceToken": "given-token" })),
+    ] {
+        let node = Process::start(&["connect", "--data-dir", data, "--pair", &code(expires)]);
+        node.wait_for("registered and ready");
+        let connect = asked.try_iter().find(|request| request["method"] == "connect").unwrap();
+        assert_eq!(connect["params"]["auth"], shown);
+    }
+}
+
+#[test]
 fn a_join_link_which_is_good_once_is_not_fetched() {
     let (to_heads, heads) = channel();
     let address = serve(move |mut stream| {
