@@ -48,6 +48,9 @@ pub struct Credentials {
     pub device_token: Option<Secret>,
     /// The token of a setup code. It is good for one pairing.
     pub bootstrap_token: Option<Secret>,
+    /// Headers of the HTTP upgrade request, names and values, for what stands in front of the gateway and wants to know who comes.
+    /// They are for TLS only. A recording does not hold them, so it cannot be played back with them.
+    pub headers: Vec<(String, Secret)>,
 }
 
 impl Credentials {
@@ -67,8 +70,9 @@ impl Credentials {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Secret> {
-        let Self { token, password, device_token, bootstrap_token } = self;
-        [token, password, device_token, bootstrap_token].into_iter().flatten()
+        let Self { token, password, device_token, bootstrap_token, headers } = self;
+        let own = [token, password, device_token, bootstrap_token].into_iter().flatten();
+        own.chain(headers.iter().map(|(_, value)| value))
     }
 }
 

@@ -161,7 +161,7 @@ two_approvals() {
     node shared --url "$URL" --auth-token "$TOKEN"
     said shared 'approve it on the gateway: openclaw devices approve' || return 1
     operator approve --all || return 1
-    said shared 'registered and ready' 30 && said shared 'not approved yet' || return 1
+    said shared 'registered and ready' 30 && said shared 'approves what this node may do' || return 1
     operator invoke shared system.which '{"bins":["sh"]}' && return 1
     operator approve --all && said shared 'what this node may do is approved' &&
         until_true 5 operator invoke shared system.which '{"bins":["sh"]}'

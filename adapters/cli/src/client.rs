@@ -56,11 +56,11 @@ pub(crate) fn client(url: &str, token: &options::Token) -> Result<Client, Failur
 
 /// The token as it is now.
 pub(crate) fn read_token(token: &options::Token) -> Result<Option<Secret>, Failure> {
-    let text = match (&token.auth_token, &token.auth_token_file) {
-        (Some(token), _) => token.clone(),
-        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
+    let text = match (&token.auth_token_file, &token.auth_token) {
+        (Some(path), _) => std::fs::read_to_string(path).map_err(|error| {
             Failure::usage(format!("cannot read the token from {}: {error}", path.display()))
         })?,
+        (None, Some(token)) => token.clone(),
         (None, None) => return Ok(None),
     };
     match text.trim() {

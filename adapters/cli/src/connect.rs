@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use clawnode_protocol::dialect;
+use clawnode_protocol::websocket::Refusal;
 use clawnode_tokio::openclaw::{Device, Fingerprint, Identity, Openclaw, Signer};
 use clawnode_tokio::{
     Event, Events, Handle, Node, NodeBuilder, NodeEvent, Phase, Publication, Secret, StopReason,
@@ -11,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::client::read_token;
 use crate::device::{DataDir, IdentityLock};
+use crate::environment::Environment;
 use crate::error::{Failure, REFUSED, chain};
 use crate::options::{self, Protocol, Token};
 use crate::pairing::{self, Pairing};
@@ -18,73 +20,58 @@ use crate::{signals, system, workflows};
 
 /// Is a node until a signal, or until the gateway will not have it.
 pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failure> {
-    let commands = workflows::commands(options.workflows.as_deref())?;
+    let environment = Environment::read()?;
+    let data = DataDir::open(options.node.data_dir.as_deref())?;
     let pairing = match &options.pair {
-        Some(text) => Some(pairing::read(text).await?),
+        Some(text) => Some(pairing::read(text, &data).await?),
         None => None,
     };
-    let gateway = Gateway::choose(&options, pairing).await?;
-    let data = DataDir::open(options.data_dir.as_deref())?;
-    let mut protocol = gateway.protocol(&options, &data);
+    let gateway =
+        Gateway::choose(&options.node, options.url.as_deref(), pairing, &environment).await?;
+    let mut protocol = gateway.protocol(&options.node, &data);
     if options.record.is_some() && protocol == Protocol::Auto {
         tracing::info!(
             "only the connection with a nodetool gateway can be recorded, so this node speaks nodetool"
         );
         protocol = Protocol::Nodetool;
     }
-
-    let mut builder = Node::builder(&gateway.url)
-        .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;
-    builder = match protocol {
-        Protocol::Nodetool => builder,
+    let device = match protocol {
+        Protocol::Nodetool => None,
         Protocol::Openclaw => {
-            let identity = data.identity(true)?.ok_or_else(no_identity)?;
-            builder.openclaw(device(identity, &options, &gateway, &data))
+            Some(device(&options.node, &gateway, &data, &environment, data.identity(true)?)?)
         }
         Protocol::Auto => match data.identity(true) {
-            Ok(Some(identity)) => {
-                let remembered = data.remembered_dialect(&gateway.url);
-                let openclaw = device(identity, &options, &gateway, &data);
-                builder.openclaw_or_nodetool(openclaw, remembered)
-            }
-            Ok(None) => builder,
+            Ok(identity) => Some(device(&options.node, &gateway, &data, &environment, identity)?),
             Err(failure) => {
                 tracing::warn!(
                     why = failure.message(),
                     "without an identity this node speaks nodetool only"
                 );
-                builder
+                None
             }
         },
     };
-    builder = builder
-        .user_id(&options.user_id)
-        .token_in(match options.token_in {
-            options::TokenIn::Header => TokenIn::Header,
-            options::TokenIn::Query => TokenIn::Query,
-            options::TokenIn::Both => TokenIn::Both,
-        })
-        .heartbeat_interval(options.heartbeat_interval);
+    let device = device.map(|device| device.tokens(data.tokens(&gateway.url, "node")));
+    // Only where it is not the node's id already.
+    let device_id = match (&device, protocol, data.identity(false)) {
+        (Some(_), Protocol::Auto, Ok(Some(identity))) => Some(identity.device_id().to_owned()),
+        _ => None,
+    };
+    let remembered = data.remembered_dialect(&gateway.url);
+    let mut builder =
+        describe(&options.node, &gateway, &environment, |builder| match (protocol, device) {
+            (Protocol::Openclaw, Some(device)) => builder.openclaw(device),
+            (Protocol::Auto, Some(device)) => builder.openclaw_or_nodetool(device, remembered),
+            _ => builder,
+        })?;
+    builder = builder.heartbeat_interval(options.heartbeat_interval);
     if let Some(delay) = options.reconnect_delay {
         builder = builder.reconnect_delay(delay);
     }
     if let Some(delay) = options.max_reconnect_delay {
         builder = builder.max_reconnect_delay(delay);
     }
-    builder = with_token(builder, &options.token)?;
-    for user in &options.allow_user {
-        builder = builder.allow_user(user);
-    }
-    if let Some(id) = &options.node_id {
-        builder = builder.node_id(id);
-    }
-    if let Some(file) = &options.tls_ca {
-        builder = builder.tls_ca(file);
-    }
-    if let Some(fingerprint) = gateway.fingerprint {
-        builder = builder.tls_fingerprint(fingerprint);
-    }
-    if !matches!(options.token_in, options::TokenIn::Header) {
+    if !matches!(options.node.token_in, options::TokenIn::Header) {
         tracing::warn!(
             "the token goes into the URL, which proxies and servers tend to log; prefer --token-in header"
         );
@@ -94,13 +81,9 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
             builder.record(crate::record::create(path)?, u64::from(options.record_limit) << 20);
         tracing::info!(file = %path.display(), "recording; it will hold what the gateway and the work say");
     }
-    builder = system::serve(workflows::serve(builder, &commands));
-    if !options.commands.is_empty() {
-        builder = builder.only_commands(options.commands.iter().map(|name| name.trim()));
-    }
     let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;
     let handle = node.handle();
-    tracing::info!(node_id = handle.node_id(), url = gateway.shown(), "this node");
+    tracing::info!(node_id = handle.node_id(), device_id, url = gateway.shown(), "this node");
     if protocol != Protocol::Nodetool {
         tokio::spawn(publish(handle.clone(), data.path().to_owned()));
     }
@@ -122,31 +105,81 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     }
 }
 
+/// The node that the options describe, with everything it declares to the gateway. `speaking` chooses the dialect, which the rest
+/// builds on.
+pub(crate) fn describe(
+    options: &options::Node,
+    gateway: &Gateway,
+    environment: &Environment,
+    speaking: impl FnOnce(NodeBuilder) -> NodeBuilder,
+) -> Result<NodeBuilder, Failure> {
+    let commands = workflows::commands(options.workflows.as_deref())?;
+    let builder = Node::builder(&gateway.url)
+        .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;
+    let mut builder =
+        environment.apply(speaking(builder)).user_id(&options.user_id).token_in(token_in(options));
+    builder = with_token(builder, &options.token, environment)?;
+    for user in &options.allow_user {
+        builder = builder.allow_user(user);
+    }
+    if let Some(id) = &options.node_id {
+        builder = builder.node_id(id);
+    }
+    if let Some(file) = &options.tls_ca {
+        builder = builder.tls_ca(file);
+    }
+    if let Some(fingerprint) = gateway.fingerprint {
+        builder = builder.tls_fingerprint(fingerprint);
+    }
+    builder = system::serve(workflows::serve(builder, &commands));
+    if !options.commands.is_empty() {
+        builder = builder.only_commands(options.commands.iter().map(|name| name.trim()));
+    }
+    Ok(builder)
+}
+
+pub(crate) fn token_in(options: &options::Node) -> TokenIn {
+    match options.token_in {
+        options::TokenIn::Header => TokenIn::Header,
+        options::TokenIn::Query => TokenIn::Query,
+        options::TokenIn::Both => TokenIn::Both,
+    }
+}
+
 /// Where to connect to, and what to show there beside what the options say.
-struct Gateway {
-    url: String,
-    fingerprint: Option<Fingerprint>,
-    bootstrap_token: Option<Secret>,
+pub(crate) struct Gateway {
+    pub(crate) url: String,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) bootstrap_token: Option<Secret>,
 }
 
 impl Gateway {
-    async fn choose(options: &options::Connect, pairing: Option<Pairing>) -> Result<Self, Failure> {
-        let pinned = options.tls_fingerprint.as_deref().map(str::parse::<Fingerprint>).transpose();
-        let pinned =
-            pinned.map_err(|error| Failure::usage(format!("--tls-fingerprint: {error}")))?;
+    /// The gateway of the URL; without one, the first of the setup code's places where a gateway speaks.
+    pub(crate) async fn choose(
+        options: &options::Node,
+        url: Option<&str>,
+        pairing: Option<Pairing>,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let pinned = fingerprint(options.tls_fingerprint.as_deref())?;
         let Some(pairing) = pairing else {
-            let url = options.url.clone().unwrap_or_default();
+            let url = url.unwrap_or_default().to_owned();
             return Ok(Self { url, fingerprint: pinned, bootstrap_token: None });
         };
-        let (url, fingerprint) = match &options.url {
-            Some(url) => (url.clone(), None),
-            None => pairing.reachable().await,
+        if options.token.is_given() || environment.token.is_some() {
+            tracing::warn!(
+                "the gateway's token is given as well, and goes before the setup code; leave it out to pair with the code"
+            );
+        }
+        let candidate = match url {
+            Some(url) => pairing.candidate(url),
+            None => pairing.reachable(options, pinned, environment).await?,
         };
-        let fingerprint = pinned.or(fingerprint);
-        Ok(Self { url, fingerprint, bootstrap_token: Some(pairing.bootstrap_token) })
+        let fingerprint = pinned.or(candidate.fingerprint);
+        Ok(Self { url: candidate.url, fingerprint, bootstrap_token: pairing.bootstrap_token })
     }
 
-    fn protocol(&self, options: &options::Connect, data: &DataDir) -> Protocol {
+    pub(crate) fn protocol(&self, options: &options::Node, data: &DataDir) -> Protocol {
         match options.protocol {
             Protocol::Auto if self.bootstrap_token.is_some() => Protocol::Openclaw,
             Protocol::Auto => match data.remembered_dialect(&self.url) {
@@ -158,24 +191,32 @@ impl Gateway {
     }
 
     /// Without the query, which may hold a token.
-    fn shown(&self) -> &str {
+    pub(crate) fn shown(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
 }
 
-/// This machine as a device of an OpenClaw gateway.
-fn device(
-    identity: Identity,
-    options: &options::Connect,
+/// The certificate's fingerprint that `--tls-fingerprint` gives.
+pub(crate) fn fingerprint(text: Option<&str>) -> Result<Option<Fingerprint>, Failure> {
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error| Failure::usage(format!("--tls-fingerprint: {error}")))
+}
+
+/// This machine as a device of an OpenClaw gateway. The token that the gateway gives is kept in memory only.
+pub(crate) fn device(
+    options: &options::Node,
     gateway: &Gateway,
     data: &DataDir,
-) -> Openclaw {
-    let tokens = data.tokens(&gateway.url, "node");
+    environment: &Environment,
+    identity: Option<Identity>,
+) -> Result<Openclaw, Failure> {
+    let identity = identity.ok_or_else(|| {
+        Failure::usage("there is no identity; make one with `clawnode identity new`")
+    })?;
     let name = options.display_name.clone().or_else(sysinfo::System::host_name);
     let device = Device::from(&identity);
     let signer = LockedSigner { identity, data: data.clone(), lock: Mutex::new(None) };
     let mut openclaw = Openclaw::signed_by(device, signer, env!("CARGO_PKG_VERSION"))
-        .tokens(tokens)
         .cap("system")
         .client(|client| match std::env::consts::OS {
             "macos" => {
@@ -197,15 +238,15 @@ fn device(
     if let Some(token) = &gateway.bootstrap_token {
         openclaw = openclaw.bootstrap_token(token.clone());
     }
-    if let Some(password) = password(options.password.as_ref()) {
+    if let Some(password) = password(options.password.as_ref(), environment) {
         openclaw = openclaw.password(password);
     }
-    openclaw
+    Ok(openclaw)
 }
 
-pub(crate) fn password(given: Option<&String>) -> Option<Secret> {
-    let known = || std::env::var("OPENCLAW_GATEWAY_PASSWORD").ok();
-    given.cloned().or_else(known).filter(|password| !password.is_empty()).map(Secret::new)
+pub(crate) fn password(given: Option<&String>, environment: &Environment) -> Option<Secret> {
+    let given = given.filter(|password| !password.is_empty()).map(Secret::new);
+    given.or_else(|| environment.password.clone())
 }
 
 /// Signs while no other process does so with the same key: of two connections of one device, the older is dead without knowing.
@@ -223,10 +264,6 @@ impl Signer for LockedSigner {
         }
         Ok(self.identity.sign(text.expose()))
     }
-}
-
-fn no_identity() -> Failure {
-    Failure::usage("there is no identity; make one with `clawnode identity new`")
 }
 
 /// Says once a minute how the machine is doing.
@@ -270,29 +307,46 @@ async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String
     }
 }
 
-fn with_token(builder: NodeBuilder, token: &Token) -> Result<NodeBuilder, Failure> {
-    Ok(match (&token.auth_token_file, read_token(token)?) {
+/// The token of the options, or else of the environment.
+pub(crate) fn with_token(
+    builder: NodeBuilder,
+    token: &Token,
+    environment: &Environment,
+) -> Result<NodeBuilder, Failure> {
+    Ok(match (&token.auth_token_file, read_token(token)?, &environment.token) {
         // Read once here for an early error, and from then on at each attempt.
-        (Some(file), _) => builder.token_file(file),
-        (None, Some(token)) => builder.token(token.expose()),
-        (None, None) => match std::env::var("OPENCLAW_GATEWAY_TOKEN") {
-            Ok(token) if !token.is_empty() => builder.token(token),
-            _ => builder,
-        },
+        (Some(file), _, _) => builder.token_file(file),
+        (None, Some(token), _) => builder.token(token.expose()),
+        (None, None, Some(token)) => builder.token(token.expose()),
+        (None, None, None) => builder,
     })
+}
+
+/// What to do about an HTTP answer that is no upgrade.
+pub(crate) fn cure_of_refusal(refusal: &Refusal) -> &'static str {
+    let said = String::from_utf8_lossy(refusal.body());
+    let sent_to = refusal.header("location").unwrap_or_default();
+    match refusal.status() {
+        401 => {
+            "give the gateway's token with --auth-token-file or --auth-token; a gateway that reads it from the URL wants --token-in query"
+        }
+        403 if said.contains("proxy_attribution_required") => {
+            "the gateway does not trust the proxy in front of it: name the proxy's address in gateway.trustedProxies on the gateway, or connect past the proxy"
+        }
+        300..=399 if sent_to.contains("cloudflareaccess.com") => {
+            "Cloudflare Access wants to know who this is: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token's"
+        }
+        403 => "the gateway knows who this is and says no; ask its operator",
+        404 => "there is no gateway at this path; check the path in --url",
+        500..=599 => "what answers there cannot do so now; look whether the gateway runs behind it",
+        _ => "check --url: what answers there is no gateway, or not one for this node",
+    }
 }
 
 /// What happened, and what to do about it.
 fn cure(reason: &StopReason) -> String {
     let advice = match reason {
-        StopReason::Refused(refusal) => match refusal.status() {
-            401 => {
-                "give the gateway's token with --auth-token-file or --auth-token; a gateway that reads it from the URL wants --token-in query"
-            }
-            403 => "the gateway knows who this is and says no; ask its operator",
-            404 => "there is no gateway at this path; check the path in --url",
-            _ => "check --url: what answers there is no gateway, or not one for this node",
-        },
+        StopReason::Refused(refusal) => cure_of_refusal(refusal),
         StopReason::NotAGateway(_) => {
             "check --url: what answers there does not speak WebSocket as it should"
         }

@@ -145,12 +145,9 @@ impl DataDir {
         options.read(true).write(true).create(true).truncate(false);
         let mut file = private(&mut options).open(&path).map_err(|error| failed(&error))?;
         if !FileExt::try_lock_exclusive(&file).map_err(|error| failed(&error))? {
-            let mut holder = String::new();
-            let _ = (&mut file).take(32).read_to_string(&mut holder);
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "another process" } else { holder };
+            let holder = noted_holder(&mut file);
             return Err(Failure::usage(format!(
-                "another clawnode (process {holder}) is connected as this device; stop it, or give this one another --data-dir"
+                "another clawnode ({holder}) is connected as this device; stop it, or give this one another --data-dir"
             )));
         }
         let noted = file
@@ -159,6 +156,16 @@ impl DataDir {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         noted.map_err(|error| failed(&error))?;
         Ok(IdentityLock { _file: file })
+    }
+
+    /// The process that is connected as this device, if there is one: its id, or "another process" if it did not say. Looks only.
+    pub(crate) fn holder(&self) -> io::Result<Option<String>> {
+        let mut file = match File::open(self.path.join("identity.lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(if FileExt::try_lock_shared(&file)? { None } else { Some(noted_holder(&mut file)) })
     }
 
     /// Where the token of this gateway is kept.
@@ -281,6 +288,9 @@ impl FileTokens {
 impl DeviceTokens for FileTokens {
     fn load(&self) -> Result<Option<Secret>, String> {
         let gateway = self.data.gateway(&self.url).map_err(|error| self.fail(&error))?;
+        if gateway.tokens.is_empty() {
+            return Ok(None);
+        }
         let device_id = self.device_id()?;
         let mut tokens = gateway.tokens.into_iter();
         let kept = tokens.find(|token| token.role == self.role && token.device_id == device_id);
@@ -307,6 +317,16 @@ impl DeviceTokens for FileTokens {
             gateway.tokens.retain(|token| token.role != self.role);
         });
         forgotten.map_err(|error| self.fail(&error))
+    }
+}
+
+/// Who locked the file, as far as it says.
+fn noted_holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = file.take(32).read_to_string(&mut holder);
+    match holder.trim().parse::<u32>() {
+        Ok(process) => format!("process {process}"),
+        Err(_) => "another process".to_owned(),
     }
 }
 
@@ -416,11 +436,16 @@ mod tests {
     #[test]
     fn one_process_at_a_time_is_this_device() {
         let folder = Folder::new("lock");
+        assert_eq!(folder.0.holder().unwrap(), None);
+        assert!(!folder.0.path.exists(), "a look makes nothing");
         let held = folder.0.lock().unwrap();
+        let holder = folder.0.holder().unwrap();
+        assert_eq!(holder, Some(format!("process {}", std::process::id())));
         let refused = folder.0.lock().unwrap_err();
         let pid = std::process::id().to_string();
         assert!(refused.message().contains(&pid), "{}", refused.message());
         drop(held);
+        assert_eq!(folder.0.holder().unwrap(), None);
         folder.0.lock().unwrap();
     }
 

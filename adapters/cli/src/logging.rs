@@ -1,6 +1,5 @@
 use std::io;
 
-use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -9,8 +8,8 @@ use crate::error::Failure;
 use crate::options::{LogFormat, Logging};
 
 /// Sends what `tracing` records to stderr.
-pub(crate) fn start(options: &Logging, default: Level) {
-    let default_filter = || Targets::new().with_default(LevelFilter::from_level(default));
+pub(crate) fn start(options: &Logging, default: LevelFilter) {
+    let default_filter = || Targets::new().with_default(default);
     let (filter, problem) = match options.log.as_deref().map(parse) {
         None => (default_filter(), None),
         Some(Ok(filter)) => (filter, None),

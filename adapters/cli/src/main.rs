@@ -5,6 +5,8 @@ mod conformance;
 mod connect;
 mod demo;
 mod device;
+mod doctor;
+mod environment;
 mod error;
 mod gateway;
 mod identity;
@@ -13,6 +15,7 @@ mod operator;
 mod options;
 mod output;
 mod pairing;
+mod probe;
 mod record;
 mod replay;
 mod run;
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match options.command {
             Command::Connect(options) => connect::connect(options).await,
+            Command::Doctor(options) => doctor::run(*options).await,
             Command::Gateway(options) => gateway::serve(options).await,
             Command::Run(options) => run::run(options).await,
             Command::Result(options) => client::fetch(options).await,

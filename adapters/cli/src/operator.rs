@@ -3,50 +3,86 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::{Refusal, RefusalCode};
 use clawnode_tokio::openclaw::Openclaw;
-use clawnode_tokio::{CallError, CallFailed, Event, Handle, Limits, Node, NodeEvent};
+use clawnode_tokio::{
+    CallError, CallFailed, Event, Events, Handle, Limits, LostReason, Node, NodeEvent, StopReason,
+};
 use serde_json::{Value, json};
 
-use crate::client::read_token;
-use crate::connect::password;
+use crate::connect::{fingerprint, password, with_token};
 use crate::device::DataDir;
+use crate::environment::Environment;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
 use crate::options::{self, Ask};
 
 /// Connects as an operator, asks, shows the answer, and is gone.
 pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
     let node = describe(&options)?;
+    connected(node, async |handle| Operator { handle, json: options.json }.run(&options.ask).await)
+        .await
+}
+
+/// Does something with a connection, which ends afterwards.
+pub(crate) async fn connected<T>(
+    node: Node,
+    work: impl AsyncFnOnce(&Handle) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let handle = node.handle();
     let mut events = handle.events();
     let running = tokio::spawn(node.run());
-    let answer = async {
-        loop {
-            match events.next().await {
-                Some(Event::Node(NodeEvent::Ready)) => break,
-                Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
-                    return Err(Failure::new(UNAVAILABLE, chain(&reason)));
-                }
-                Some(Event::Stopped(reason)) => {
-                    return Err(Failure::new(
-                        REFUSED,
-                        format!("the gateway refuses this operator: {reason}"),
-                    ));
-                }
-                Some(_) => {}
-                None => return Err(Failure::new(UNAVAILABLE, "the connection ended")),
-            }
-        }
-        Operator { handle: &handle, json: options.json }.run(&options.ask).await
+    let answer = match ready(&mut events).await {
+        Ok(()) => work(&handle).await,
+        Err(failure) => Err(failure),
     };
-    let answer = answer.await;
     handle.stop(Duration::ZERO);
     let _ = running.await;
     answer
 }
 
+async fn ready(events: &mut Events) -> Result<(), Failure> {
+    loop {
+        match events.next().await {
+            Some(Event::Node(NodeEvent::Ready)) => return Ok(()),
+            Some(Event::Node(NodeEvent::Lost { reason: LostReason::Denied(refusal), .. }))
+            | Some(Event::Stopped(StopReason::Denied(refusal))) => return Err(denied(&refusal)),
+            Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
+                return Err(Failure::new(
+                    UNAVAILABLE,
+                    format!("{reason}\n`clawnode doctor` finds out why"),
+                ));
+            }
+            Some(Event::Stopped(reason)) => return Err(refused(&reason)),
+            Some(_) => {}
+            None => return Err(Failure::new(UNAVAILABLE, "the connection ended")),
+        }
+    }
+}
+
+fn denied(refusal: &Refusal) -> Failure {
+    match refusal.code() {
+        // Whoever shows a credential on the gateway's own machine need not be a device.
+        RefusalCode::DeviceIdentityRequired => Failure::new(
+            REFUSED,
+            format!(
+                "the gateway refuses this operator: {} ({}); give the gateway's token with --auth-token-file or OPENCLAW_GATEWAY_TOKEN, or its password",
+                refusal.message(),
+                refusal.code().as_str()
+            ),
+        ),
+        _ => refused(refusal),
+    }
+}
+
+fn refused(why: &dyn std::error::Error) -> Failure {
+    Failure::new(REFUSED, format!("the gateway refuses this operator: {why}"))
+}
+
 fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
+    let environment = Environment::read()?;
     let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
-    let builder = Node::builder(&options.url).map_err(|error| usage(&error))?;
+    let builder =
+        Node::builder(&options.url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let version = env!("CARGO_PKG_VERSION");
     // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
     let identity = if builder.is_loopback() {
@@ -55,27 +91,19 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
         DataDir::open(options.data_dir.as_deref())?.identity(true)?
     };
     let mut openclaw = Openclaw::operator(identity, version, SCOPES.map(str::to_owned));
-    if let Some(password) = password(options.password.as_ref()) {
+    if let Some(password) = password(options.password.as_ref(), &environment) {
         openclaw = openclaw.password(password);
     }
     let mut limits = Limits::default();
     // A gateway gives an operator each answer of a node twice, as text and as it is.
     limits.websocket.max_message *= 4;
-    let mut builder = builder.openclaw(openclaw).limits(limits);
-    let known = || std::env::var("OPENCLAW_GATEWAY_TOKEN").ok().filter(|token| !token.is_empty());
-    if let Some(token) = read_token(&options.token)? {
-        builder = builder.token(token.expose());
-    } else if let Some(token) = known() {
-        builder = builder.token(token);
-    }
+    let builder = environment.apply(builder.openclaw(openclaw).limits(limits));
+    let mut builder = with_token(builder, &options.token, &environment)?;
     if let Some(file) = &options.tls_ca {
         builder = builder.tls_ca(file);
     }
-    if let Some(text) = &options.tls_fingerprint {
-        let fingerprint = text.parse();
-        builder = builder.tls_fingerprint(
-            fingerprint.map_err(|error| Failure::usage(format!("--tls-fingerprint: {error}")))?,
-        );
+    if let Some(fingerprint) = fingerprint(options.tls_fingerprint.as_deref())? {
+        builder = builder.tls_fingerprint(fingerprint);
     }
     builder.build().map_err(|error| usage(&error))
 }
@@ -181,7 +209,11 @@ impl Operator<'_> {
             )),
             _ => Err(Failure::new(
                 FAILED,
-                format!("{} nodes are called `{node}`; give the id", found.len()),
+                format!(
+                    "{} nodes are called `{node}`; give the id: {}",
+                    found.len(),
+                    found.join(", ")
+                ),
             )),
         }
     }
@@ -263,12 +295,21 @@ fn random_key() -> Result<String, Failure> {
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
-fn failed(error: CallFailed) -> Failure {
-    let code = match &error {
-        CallFailed::Gateway(CallError::Refused { .. }) => FAILED,
-        _ => UNAVAILABLE,
+pub(crate) fn failed(error: CallFailed) -> Failure {
+    let (code, advice) = match &error {
+        CallFailed::Gateway(CallError::Refused { message, .. }) => {
+            let advice = if message.contains("pairing changed") {
+                "\nwhat the node may do is not approved yet; `clawnode openclaw nodes` shows what waits, `clawnode openclaw approve` approves it"
+            } else if message.contains("only bound to loopback") {
+                "\nsay where the device will reach the gateway with --public-url; on this machine alone that is ws://127.0.0.1:18789"
+            } else {
+                ""
+            };
+            (FAILED, advice)
+        }
+        _ => (UNAVAILABLE, ""),
     };
-    Failure::new(code, chain(&error))
+    Failure::new(code, format!("{}{advice}", chain(&error)))
 }
 
 /// Everything that the commands here ask for.

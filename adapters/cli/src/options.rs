@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
 
 /// A node of an agent gateway in one small program.
 ///
@@ -22,6 +22,12 @@ pub(crate) struct Options {
 const AFTER_HELP: &str = "\
 Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
 
+For OpenClaw gateways these are read as well:
+  OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD  the gateway's token and password, unless an option gives them
+  OPENCLAW_HANDSHAKE_TIMEOUT_MS                      how long the gateway may take to let this node in (default: 15000)
+  OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1               ws:// to gateways of any name; never to public addresses
+  CF_ACCESS_CLIENT_ID, CF_ACCESS_CLIENT_SECRET       a service token of Cloudflare Access, sent over wss:// only
+
 Exit codes:
   0    done, or stopped as asked
   1    the workflow failed, or something else did
@@ -36,6 +42,14 @@ Try it: clawnode demo";
 pub(crate) enum Command {
     /// Be a node: connect to a gateway and do its work until stopped
     Connect(Box<Connect>),
+    /// Find out why a node does not get work from its gateway, or that all is well: one line a check, and for each failure what to do
+    ///
+    /// Give it the options of `connect`. It changes nothing here: it shows what `connect` would show, leaves a node alone that is
+    /// connected as this device, and uses no setup code up. A gateway that does not know the device yet notes that it asks for
+    /// approval, as it does with `connect`.
+    ///
+    /// Exit codes: 0 nothing failed, though there may be warnings; 1 a check failed; 2 the command line is not as it should be.
+    Doctor(Box<Doctor>),
     /// Be a gateway for development: nodes and an HTTP API on one port
     Gateway(Gateway),
     /// Run a workflow, on a node of a gateway or right here
@@ -63,10 +77,11 @@ pub(crate) enum Command {
 
 impl Command {
     /// Servers tell what they do; the others speak through their results.
-    pub(crate) fn default_level(&self) -> Level {
+    pub(crate) fn default_level(&self) -> LevelFilter {
         match self {
-            Self::Connect(_) | Self::Gateway(_) => Level::INFO,
-            _ => Level::WARN,
+            Self::Connect(_) | Self::Gateway(_) => LevelFilter::INFO,
+            Self::Doctor(_) | Self::Openclaw(_) => LevelFilter::OFF,
+            _ => LevelFilter::WARN,
         }
     }
 }
@@ -104,6 +119,50 @@ pub(crate) struct Connect {
     /// Pair with an OpenClaw gateway by its setup code (oc-pair://...) or join link (https://.../j/...); good once
     #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true)]
     pub(crate) pair: Option<String>,
+    #[command(flatten)]
+    pub(crate) node: Node,
+    /// Seconds between heartbeats; a gateway silent for two of them is given up
+    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
+    pub(crate) heartbeat_interval: Duration,
+    /// Seconds before the first reconnect; doubles with each failure (default: 5, and 1 if the gateway is known to speak openclaw)
+    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) reconnect_delay: Option<Duration>,
+    /// The most seconds between reconnects (default: 60, and 30 if the gateway is known to speak openclaw)
+    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) max_reconnect_delay: Option<Duration>,
+    /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
+    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) stop_grace: Duration,
+    /// Record all that happens to this node of a nodetool gateway to FILE, for `clawnode replay`; an older FILE becomes FILE.1
+    ///
+    /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
+    /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins
+    /// of equal length.
+    #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// The most MiB of a recording; it keeps the beginning, where each replay must start
+    #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) record_limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The gateway (default: the one that this machine's data folder knows, or else ws://127.0.0.1:18789)
+    #[arg(long, env = "CLAWNODE_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Check this setup code or join link, without using it up
+    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true)]
+    pub(crate) pair: Option<String>,
+    #[command(flatten)]
+    pub(crate) node: Node,
+    /// Print JSON in place of lines
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Who a node is, how it proves it, and what it serves.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
     /// What the gateway speaks; auto finds out, and remembers
     #[arg(long, env = "CLAWNODE_PROTOCOL", value_enum, default_value = "auto")]
     pub(crate) protocol: Protocol,
@@ -142,34 +201,12 @@ pub(crate) struct Connect {
     /// Another user whose requests are taken; may be given several times
     #[arg(long, env = "CLAWNODE_ALLOW_USER", value_name = "ID", value_delimiter = ',')]
     pub(crate) allow_user: Vec<String>,
-    /// Seconds between heartbeats; a gateway silent for two of them is given up
-    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
-    pub(crate) heartbeat_interval: Duration,
-    /// Seconds before the first reconnect; doubles with each failure (default: 5, and 1 if the gateway is known to speak openclaw)
-    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
-    pub(crate) reconnect_delay: Option<Duration>,
-    /// The most seconds between reconnects (default: 60, and 30 if the gateway is known to speak openclaw)
-    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
-    pub(crate) max_reconnect_delay: Option<Duration>,
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
     pub(crate) workflows: Option<PathBuf>,
     /// Trust the certificates in this PEM file in place of the system's
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
-    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
-    pub(crate) stop_grace: Duration,
-    /// Record all that happens to this node of a nodetool gateway to FILE, for `clawnode replay`; an older FILE becomes FILE.1
-    ///
-    /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
-    /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins
-    /// of equal length.
-    #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE")]
-    pub(crate) record: Option<PathBuf>,
-    /// The most MiB of a recording; it keeps the beginning, where each replay must start
-    #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) record_limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -369,6 +406,12 @@ pub(crate) struct Token {
     /// A file with the token; a node reads it again at each attempt to connect. Goes before --auth-token
     #[arg(long, env = "CLAWNODE_AUTH_TOKEN_FILE", value_name = "FILE")]
     pub(crate) auth_token_file: Option<PathBuf>,
+}
+
+impl Token {
+    pub(crate) fn is_given(&self) -> bool {
+        self.auth_token.is_some() || self.auth_token_file.is_some()
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,68 +1,134 @@
 //! `--pair`: from what people are given to a gateway and a token.
 
 use std::io::Read;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clawnode_protocol::Timestamp;
-use clawnode_protocol::dialect::openclaw::{Candidate, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode};
+use clawnode_protocol::dialect::openclaw::{
+    Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode,
+};
 use clawnode_tokio::Secret;
-use clawnode_tokio::openclaw::Fingerprint;
-use tokio::net::TcpStream;
+use clawnode_tokio::openclaw::{DeviceTokens, Fingerprint};
 use tokio::task::spawn_blocking;
 
-use crate::error::{Failure, chain};
+use crate::device::DataDir;
+use crate::environment::Environment;
+use crate::error::Failure;
+use crate::options;
+use crate::probe::Target;
 
 /// What a setup code says.
+#[derive(Clone)]
 pub(crate) struct Pairing {
-    pub(crate) bootstrap_token: Secret,
-    candidates: Vec<Candidate>,
+    /// `None` if the code has expired, and a token that the gateway gave earlier stands in for it.
+    pub(crate) bootstrap_token: Option<Secret>,
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// Reads a setup code, or fetches the one that a join link leads to.
-pub(crate) async fn read(text: &str) -> Result<Pairing, Failure> {
-    let invalid =
-        |error: &dyn std::error::Error| Failure::usage(format!("--pair: {}", chain(error)));
-    let code = match JoinLink::parse(text) {
+/// Reads a setup code, or fetches the one that a join link leads to. One that is over is still good for a device that was paired
+/// with it.
+pub(crate) async fn read(text: &str, data: &DataDir) -> Result<Pairing, Failure> {
+    let paired = |one: &Candidate| matches!(data.tokens(&one.url, "node").load(), Ok(Some(_)));
+    let (pairing, over) = match JoinLink::parse(text) {
         Some(link) => {
-            let json = spawn_blocking(move || fetch(&link)).await??;
-            SetupCode::from_json(&json, now()).map_err(|error| invalid(&error))?
+            let served_by = Candidate::new(link.gateway_url());
+            match spawn_blocking(move || fetch(&link)).await? {
+                Ok(json) => read_with(|now| SetupCode::from_json(&json, now))?,
+                Err(failure) if paired(&served_by) => (Pairing::over(served_by), Some(failure)),
+                Err(failure) => return Err(failure),
+            }
         }
-        None if text.contains("://")
-            && !text.trim().to_ascii_lowercase().starts_with("oc-pair:") =>
-        {
-            return Err(Failure::usage(
-                "--pair: this is neither a setup code (oc-pair://...) nor a join link (https://.../j/...)",
-            ));
-        }
-        None => SetupCode::parse(text, now()).map_err(|error| invalid(&error))?,
+        None => read_code(text)?,
     };
-    Ok(Pairing { bootstrap_token: code.bootstrap_token, candidates: code.candidates })
+    let Some(over) = over else { return Ok(pairing) };
+    if !pairing.candidates.iter().any(paired) {
+        return Err(over);
+    }
+    tracing::info!(
+        why = over.message(),
+        "the setup code is over, but this device is paired already"
+    );
+    Ok(Pairing { bootstrap_token: None, ..pairing })
+}
+
+/// Reads a setup code, however old it is; and the failure that it is too old.
+pub(crate) fn read_code(text: &str) -> Result<(Pairing, Option<Failure>), Failure> {
+    if text.contains("://") && !text.trim().to_ascii_lowercase().starts_with("oc-pair:") {
+        return Err(Failure::usage(
+            "--pair: this is neither a setup code (oc-pair://...) nor a join link (https://.../j/...)",
+        ));
+    }
+    read_with(|now| SetupCode::parse(text, now))
+}
+
+fn read_with(
+    read: impl Fn(Timestamp) -> Result<SetupCode, InvalidSetupCode>,
+) -> Result<(Pairing, Option<Failure>), Failure> {
+    let (code, expired) = match read(clawnode_tokio::wall_clock()) {
+        Err(expired @ InvalidSetupCode::Expired) => {
+            (read(Timestamp::from_micros(i64::MIN)), Some(invalid(&expired)))
+        }
+        read => (read, None),
+    };
+    let code = code.map_err(|error| invalid(&error))?;
+    let pairing = Pairing {
+        bootstrap_token: Some(code.bootstrap_token),
+        candidates: code.candidates,
+        expires_at: code.expires_at,
+    };
+    Ok((pairing, expired))
+}
+
+fn invalid(error: &InvalidSetupCode) -> Failure {
+    Failure::usage(format!("--pair: {error}"))
 }
 
 impl Pairing {
-    /// The first place that answers, or the first of all if none does.
-    pub(crate) async fn reachable(&self) -> (String, Option<Fingerprint>) {
-        let mut chosen = None;
-        for candidate in &self.candidates {
-            if self.candidates.len() == 1 || answers(&candidate.url).await {
-                chosen = Some(candidate);
-                break;
-            }
-            tracing::info!(url = candidate.url, "the gateway does not answer here");
-        }
-        let candidate = chosen.or(self.candidates.first());
-        candidate.map_or_else(Default::default, |one| (one.url.clone(), one.fingerprint))
+    /// Of a code that is over, what is known of it.
+    fn over(served_by: Candidate) -> Self {
+        Self { bootstrap_token: None, candidates: vec![served_by], expires_at: None }
     }
-}
 
-async fn answers(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    let usual = if scheme == "wss" { ":443" } else { ":80" };
-    let address = format!("{authority}{}", if has_port { "" } else { usual });
-    let connecting = TcpStream::connect(address);
-    matches!(tokio::time::timeout(PATIENCE, connecting).await, Ok(Ok(_)))
+    /// The code's place of this URL, or just the URL if the code does not know it.
+    pub(crate) fn candidate(&self, url: &str) -> Candidate {
+        let same =
+            |known: &&Candidate| known.url.trim_end_matches('/') == url.trim_end_matches('/');
+        let known = self.candidates.iter().find(same);
+        known.cloned().unwrap_or_else(|| Candidate::new(url))
+    }
+
+    /// The first place where a gateway speaks, or the first of all if none does. What went wrong before anything was asked of a
+    /// gateway is a reason to go on to the next place; what goes wrong later is not, as the code may be used up then (openclaw
+    /// page 5.5).
+    pub(crate) async fn reachable(
+        &self,
+        options: &options::Node,
+        pinned: Option<Fingerprint>,
+        environment: &Environment,
+    ) -> Result<Candidate, Failure> {
+        let Some((first, more)) = self.candidates.split_first() else {
+            return Err(invalid(&InvalidSetupCode::Content));
+        };
+        if more.is_empty() {
+            return Ok(first.clone());
+        }
+        for candidate in &self.candidates {
+            let fingerprint = pinned.or(candidate.fingerprint);
+            let ca = options.tls_ca.as_deref();
+            let target = Target::new(&candidate.url, fingerprint, ca, environment)?;
+            match tokio::time::timeout(PATIENCE, target.challenge()).await {
+                Ok(Ok(())) => return Ok(candidate.clone()),
+                Ok(Err(why)) => tracing::info!(url = candidate.url, why, "no gateway here"),
+                Err(_) => tracing::info!(url = candidate.url, "no gateway here in time"),
+            }
+        }
+        tracing::warn!(
+            url = first.url,
+            "no gateway at any of the setup code's places; waiting for the first"
+        );
+        Ok(first.clone())
+    }
 }
 
 /// Redirects are not followed: the code is for whoever holds this very link.
@@ -92,11 +158,6 @@ fn fetch(link: &JoinLink) -> Result<Vec<u8>, Failure> {
     let mut body = response.into_body().into_reader().take(most);
     body.read_to_end(&mut json).map_err(|error| failed(&error))?;
     Ok(json)
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// How long one of several places has to answer.

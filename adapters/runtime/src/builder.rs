@@ -10,10 +10,12 @@ use clawnode_protocol::Secret;
 use clawnode_protocol::dialect::openclaw::Fingerprint;
 use clawnode_protocol::dialect::{Dialect, Name, either, nodetool};
 use clawnode_protocol::node::{Config, Limits, Timing};
+use clawnode_protocol::websocket::ClientRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use thiserror::Error;
+use tracing::info;
 
 use crate::context::{Context, Workflow};
 use crate::credentials::Credentials;
@@ -23,7 +25,7 @@ use crate::node::Node;
 use crate::openclaw::Openclaw;
 use crate::recording::Record;
 use crate::runtime::Runtime;
-use crate::tls::Tls;
+use crate::tls::{Tls, UnusableTls};
 use crate::url::{GatewayUrl, InvalidUrl};
 
 /// Describes a [`Node`] before it runs. Begins with [`NodeBuilder::new`], or [`Node::builder`] where the runtime needs
@@ -42,6 +44,8 @@ pub struct NodeBuilder<R: Runtime> {
     fingerprint: Option<Fingerprint>,
     limits: Limits,
     credentials: Credentials,
+    headers: Vec<(String, Secret)>,
+    any_name: bool,
     tls_ca: Option<PathBuf>,
     served: Served,
     recording: Option<Record>,
@@ -92,9 +96,20 @@ pub enum BuildError {
     FingerprintAndAuthorities,
     /// Without TLS everyone on the way could read the credentials and give the node orders.
     #[error(
-        "without TLS (ws://) an openclaw gateway is spoken to on this machine and in private networks only; use wss://"
+        "without TLS (ws://) an openclaw gateway is spoken to on this machine and in private networks only; use wss://, or a tunnel to this machine"
     )]
     PublicWithoutTls,
+    /// A header is for TLS only.
+    #[error("the header {0} would travel unencrypted, as the gateway's URL is ws://; use wss://")]
+    HeaderWithoutTls(String),
+    /// A header cannot be sent, or is one that the node writes itself.
+    #[error(
+        "the header {0} cannot be sent: its name or value has characters that headers do not have, or the node writes it itself"
+    )]
+    InvalidHeader(String),
+    /// A recording cannot be played back without the headers, and must not hold them.
+    #[error("a connection with headers of one's own cannot be recorded; leave out one of them")]
+    RecordingHeaders,
     /// In the openclaw dialect the gateway says secrets, which a recording must not hold.
     #[error(
         "only the connection with a nodetool gateway can be recorded; leave the recording out, or openclaw"
@@ -125,6 +140,8 @@ impl<R: Runtime> NodeBuilder<R> {
             fingerprint: None,
             limits: Limits::default(),
             credentials: Credentials::None,
+            headers: Vec::new(),
+            any_name: false,
             tls_ca: None,
             served: Served::default(),
             recording: None,
@@ -135,6 +152,11 @@ impl<R: Runtime> NodeBuilder<R> {
     /// Whether the gateway is on this machine for certain.
     pub fn is_loopback(&self) -> bool {
         self.url.is_loopback()
+    }
+
+    /// Whether the gateway's URL is `wss://`.
+    pub fn is_tls(&self) -> bool {
+        self.url.tls
     }
 
     // Who the node is.
@@ -203,6 +225,20 @@ impl<R: Runtime> NodeBuilder<R> {
         self.with_credentials(Credentials::provider(provider))
     }
 
+    /// A header of the HTTP upgrade request, for what stands in front of the gateway and wants to know who comes, such as a proxy
+    /// with accounts of its own. It is for `wss://` only, and its value appears in no log, error or Debug output.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), Secret::new(value)));
+        self
+    }
+
+    /// Lets the node speak openclaw without TLS to a gateway of any name, not only in networks that are private by their names
+    /// and addresses. A public address stays refused (openclaw page 1.2).
+    pub fn allow_insecure_private_ws(mut self) -> Self {
+        self.any_name = true;
+        self
+    }
+
     /// Where the token goes. Default: a header.
     pub fn token_in(mut self, token_in: nodetool::TokenIn) -> Self {
         self.identity.token_in = token_in;
@@ -240,6 +276,12 @@ impl<R: Runtime> NodeBuilder<R> {
     /// The longest delay between reconnects. Default 60 s.
     pub fn max_reconnect_delay(mut self, delay: Duration) -> Self {
         self.timing.max_reconnect_delay = delay;
+        self
+    }
+
+    /// How long registering may take once the WebSocket is open, the gateway's challenge and its verdict included. Default 15 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.register = timeout;
         self
     }
 
@@ -348,18 +390,26 @@ impl<R: Runtime> NodeBuilder<R> {
         if self.recording.is_some() && self.openclaw.is_some() {
             self.note(BuildError::RecordingOpenclaw);
         }
+        if self.recording.is_some() && !self.headers.is_empty() {
+            self.note(BuildError::RecordingHeaders);
+        }
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
         let host = &self.url.host;
+        let unusable = |error: UnusableTls| BuildError::Tls(error.to_string());
         let tls = match (self.url.tls, self.fingerprint, self.tls_ca) {
-            (true, None, ca) => Some(Tls::new(host, ca.as_deref()).map_err(BuildError::Tls)?),
-            (true, Some(pin), None) => Some(Tls::pinned(host, pin).map_err(BuildError::Tls)?),
+            (true, None, ca) => Some(Tls::new(host, ca.as_deref()).map_err(unusable)?),
+            (true, Some(pin), None) => Some(Tls::pinned(host, pin).map_err(unusable)?),
             (true, Some(_), Some(_)) => return Err(BuildError::FingerprintAndAuthorities),
             (false, None, None) => None,
             (false, Some(_), _) => return Err(BuildError::FingerprintWithoutTls),
             (false, None, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
         };
+        if let Some((name, _)) = self.headers.first().filter(|_| !self.url.tls) {
+            return Err(BuildError::HeaderWithoutTls(name.clone()));
+        }
+        let may_speak_openclaw = self.url.may_speak_openclaw(self.any_name);
         let pinned = self.fingerprint.is_some();
         let trusted = self.url.is_loopback() || (self.url.tls && pinned);
         let openclaw = self.openclaw.as_ref().map(|openclaw| {
@@ -371,10 +421,10 @@ impl<R: Runtime> NodeBuilder<R> {
         self.identity.node_id = self.node_id.unwrap_or_else(random);
         let mut node_id: Arc<str> = self.identity.node_id.as_str().into();
         let dialect = match openclaw {
-            Some(_) if !self.url.tls && !self.url.is_private() && !self.either => {
+            Some(_) if !may_speak_openclaw && !self.either => {
                 return Err(BuildError::PublicWithoutTls);
             }
-            Some(openclaw) if self.either && (self.url.tls || self.url.is_private()) => {
+            Some(openclaw) if self.either && may_speak_openclaw => {
                 let mut either = either::Config::new(self.identity, openclaw);
                 either.remembered = self.remembered;
                 Dialect::from(either)
@@ -384,8 +434,15 @@ impl<R: Runtime> NodeBuilder<R> {
                 node_id = device.map_or("operator", |device| device.id()).into();
                 Dialect::from(openclaw)
             }
-            // Not to a public address without TLS.
-            Some(_) | None => Dialect::from(self.identity),
+            Some(_) => {
+                info!(
+                    gateway = self.url.shown(),
+                    "without TLS this node speaks nodetool only here: {}",
+                    BuildError::PublicWithoutTls
+                );
+                Dialect::from(self.identity)
+            }
+            None => Dialect::from(self.identity),
         };
         let mut config = Config::new(self.url.endpoint.clone(), dialect);
         config.commands = self.served.commands.keys().cloned().collect();
@@ -394,6 +451,7 @@ impl<R: Runtime> NodeBuilder<R> {
         config.limits = self.limits;
         let mut node =
             Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
+        node.headers = self.headers;
         node.recording = self.recording;
         node.openclaw = self.openclaw;
         Ok(node)
@@ -437,6 +495,13 @@ impl<R: Runtime> NodeBuilder<R> {
             if period.is_zero() {
                 self.note(BuildError::ZeroDuration(what));
             }
+        }
+        let sent = ClientRequest::new("gateway", "/");
+        for (name, value) in std::mem::take(&mut self.headers) {
+            if !sent.clone().is_ok_and(|request| request.header(&name, value.expose()).is_ok()) {
+                self.note(BuildError::InvalidHeader(name.clone()));
+            }
+            self.headers.push((name, value));
         }
     }
 

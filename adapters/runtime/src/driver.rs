@@ -8,8 +8,10 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use clawnode_protocol::dialect::openclaw::DeviceToken;
-use clawnode_protocol::node::{Action, Event as NodeEvent, Input, Misuse, Phase, StopReason};
+use clawnode_protocol::dialect::openclaw::{DeviceToken, RefusalCode};
+use clawnode_protocol::node::{
+    Action, Event as NodeEvent, Input, LostReason, Misuse, Phase, StopReason,
+};
 use clawnode_protocol::recording::{End, Recorder};
 use clawnode_protocol::{
     Answer, Call, CallId, Credentials as Shown, Outcome, Secret, Task, Work, WorkId,
@@ -20,7 +22,7 @@ use tracing::{debug, error, info, trace, warn};
 use crate::context::{Context, Inner, Workflow};
 use crate::credentials::Credentials;
 use crate::events::Event;
-use crate::handle::{Ask, CallFailed, Replied, Status};
+use crate::handle::{Approval, Ask, CallFailed, Replied, Status};
 use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
@@ -48,6 +50,7 @@ pub(crate) struct Driver<R: Runtime> {
     runtime: R,
     gateway: Gateway,
     credentials: Credentials,
+    headers: Vec<(String, Secret)>,
     openclaw: Option<Openclaw>,
     served: Served,
     started: bool,
@@ -68,6 +71,7 @@ pub(crate) struct Driver<R: Runtime> {
     asks: Pin<Box<Receiver<Ask>>>,
     buffer: Box<[u8]>,
     status: Status,
+    awaits: Option<Approval>,
     shared: EndOnDrop,
 }
 
@@ -106,6 +110,7 @@ impl<R: Runtime> Driver<R> {
             gateway,
             config,
             credentials,
+            headers,
             openclaw,
             served,
             shared,
@@ -127,6 +132,7 @@ impl<R: Runtime> Driver<R> {
             runtime,
             gateway,
             credentials,
+            headers,
             openclaw,
             served,
             started: false,
@@ -144,6 +150,7 @@ impl<R: Runtime> Driver<R> {
             asks: Box::pin(asks),
             buffer: vec![0; READ_BUFFER].into(),
             status: shared.0.status(),
+            awaits: None,
             shared,
         }
     }
@@ -326,6 +333,7 @@ impl<R: Runtime> Driver<R> {
             phase: self.core.phase(),
             tally: self.core.tally(),
             dialect: self.core.dialect(),
+            awaits: self.awaits,
         };
         if status != self.status {
             self.status = status;
@@ -618,8 +626,13 @@ impl<R: Runtime> Driver<R> {
     /// All credentials there are: the shared ones, and what the device keeps.
     fn authenticate(&self) -> BoxFuture<Result<Shown, String>> {
         let shared = self.credentials.fetch(&self.runtime);
+        let headers = self.headers.clone();
         let Some(openclaw) = &self.openclaw else {
-            return Box::pin(async move { shared.await.map(Shown::token) });
+            return Box::pin(async move {
+                let mut shown = Shown::token(shared.await?);
+                shown.headers = headers;
+                Ok(shown)
+            });
         };
         let tokens = Arc::clone(&openclaw.tokens);
         let kept = self.on_thread(move || tokens.load());
@@ -635,6 +648,7 @@ impl<R: Runtime> Driver<R> {
             };
             shown.password = password;
             shown.bootstrap_token = bootstrap;
+            shown.headers = headers;
             Ok(shown)
         })
     }
@@ -694,15 +708,32 @@ impl<R: Runtime> Driver<R> {
     fn notify(&mut self, event: NodeEvent) {
         match &event {
             NodeEvent::Connected => debug!("the WebSocket is open"),
-            NodeEvent::Ready => info!(gateway = self.gateway.url.shown(), "registered and ready"),
+            NodeEvent::Ready => {
+                self.awaits = None;
+                info!(gateway = self.gateway.url.shown(), "registered and ready");
+            }
             NodeEvent::Lost { reason, retry_in } => {
                 let retry_in_ms = retry_in.map(|delay| delay.as_millis());
-                warn!(%reason, retry_in_ms, "not connected");
+                self.awaits = awaited(reason);
+                match self.awaits {
+                    Some(_) => warn!(
+                        %reason,
+                        retry_in_ms,
+                        "waiting until the gateway's operator approves this device; asking again"
+                    ),
+                    None => warn!(%reason, retry_in_ms, "not connected"),
+                }
             }
-            NodeEvent::AwaitingApproval => warn!(
-                "connected, but what this node may do is not approved yet; on the gateway: openclaw nodes pending, then openclaw nodes approve"
-            ),
-            NodeEvent::Approved => info!("what this node may do is approved"),
+            NodeEvent::AwaitingApproval => {
+                self.awaits = Some(Approval::Surface);
+                warn!(
+                    "connected, but waiting until the gateway's operator approves what this node may do; it gets no work before. On the gateway: openclaw nodes pending, then openclaw nodes approve REQUEST_ID (or: clawnode openclaw nodes, then clawnode openclaw approve REQUEST_ID)"
+                );
+            }
+            NodeEvent::Approved => {
+                self.awaits = None;
+                info!("what this node may do is approved: it gets work from now on");
+            }
             NodeEvent::GoingAway { reason, back_in } => {
                 let back_in_ms = back_in.map(|time| time.as_millis());
                 info!(?reason, back_in_ms, "the gateway goes away");
@@ -728,6 +759,12 @@ impl<R: Runtime> Driver<R> {
         self.publish();
         self.shared.0.notify(&Event::Node(event));
     }
+}
+
+/// Whose approval is missing, if that is why there is no connection.
+fn awaited(reason: &LostReason) -> Option<Approval> {
+    let LostReason::Denied(refusal) = reason else { return None };
+    (refusal.code() == &RefusalCode::PairingRequired).then_some(Approval::Device)
 }
 
 /// A node whose run is dropped, or panics, leaves a recording up to there.

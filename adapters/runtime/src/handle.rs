@@ -32,6 +32,18 @@ pub struct Status {
     pub tally: Tally,
     /// What the gateway speaks, once that is known.
     pub dialect: Option<dialect::Name>,
+    /// Whose approval the node waits for, as far as it knows. Only openclaw gateways have approvals.
+    pub awaits: Option<Approval>,
+}
+
+/// What an openclaw gateway's operator has to approve before a node is of use (openclaw page 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Approval {
+    /// That this device may connect. The node asks again now and then.
+    Device,
+    /// What this node may do. It is connected, and gets no work, or not all of it. It is told at once when somebody approves.
+    Surface,
 }
 
 /// What a handle asks of the driver, and the way back.

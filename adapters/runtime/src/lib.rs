@@ -32,7 +32,7 @@ pub mod openclaw;
 mod recording;
 mod runtime;
 mod shared;
-mod tls;
+pub mod tls;
 mod transport;
 mod url;
 
@@ -40,12 +40,12 @@ pub use builder::{BuildError, NodeBuilder};
 pub use context::{Context, ProgressError, Workflow};
 pub use events::{Event, Events};
 pub use failed::Failed;
-pub use handle::{CallFailed, Handle, SendError, Status};
+pub use handle::{Approval, CallFailed, Handle, SendError, Status};
 pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
 pub use runtime::{ByteStream, Runtime, wall_clock};
-pub use url::InvalidUrl;
+pub use url::{GatewayUrl, InvalidUrl};
 
 pub use clawnode_protocol::dialect::nodetool::TokenIn;
 pub use clawnode_protocol::node::{

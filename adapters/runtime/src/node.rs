@@ -3,6 +3,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
+use clawnode_protocol::Secret;
 use clawnode_protocol::node::{Config, StopReason};
 
 use crate::builder::NodeBuilder;
@@ -23,6 +24,8 @@ pub struct Node<R: Runtime> {
     pub(crate) gateway: Gateway,
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
+    /// Shown to what stands in front of the gateway.
+    pub(crate) headers: Vec<(String, Secret)>,
     /// Set if the gateway speaks openclaw.
     pub(crate) openclaw: Option<Openclaw>,
     pub(crate) served: Served,
@@ -61,6 +64,7 @@ impl<R: Runtime> Node<R> {
             gateway: Gateway { url, tls: tls.map(Arc::new) },
             config,
             credentials,
+            headers: Vec::new(),
             openclaw: None,
             served,
             shared: EndOnDrop(Shared::new()),
@@ -83,6 +87,11 @@ impl<R: Runtime> Node<R> {
     /// The node's name.
     pub fn node_id(&self) -> &str {
         &self.node_id
+    }
+
+    /// The commands that it declares, in order.
+    pub fn commands(&self) -> &[String] {
+        &self.config.commands
     }
 
     /// Connects, serves, and connects again whenever the connection is lost, until [`Handle::stop`] or until the

@@ -27,7 +27,8 @@ struct State {
 
 impl Shared {
     pub(crate) fn new() -> Arc<Self> {
-        let status = Status { phase: Phase::Idle, tally: Default::default(), dialect: None };
+        let status =
+            Status { phase: Phase::Idle, tally: Default::default(), dialect: None, awaits: None };
         let state = State {
             status,
             stop: None,

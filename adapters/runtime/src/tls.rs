@@ -1,13 +1,14 @@
 //! TLS as a filter on a byte stream, the same for every runtime.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use clawnode_protocol::dialect::openclaw::Fingerprint;
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,66 +16,271 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
+use thiserror::Error;
 
 use crate::runtime::ByteStream;
 
-/// Whom to trust, and everything else a connection is made from.
-pub(crate) struct Tls {
+/// TLS to one gateway: whom to trust, and everything else a connection is made from.
+///
+/// A [`Node`](crate::Node) makes its own. This is for those who want to look at a gateway's TLS without being a node.
+pub struct Tls {
     config: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
     server: ServerName<'static>,
 }
 
+/// TLS cannot be set up: the file of certificate authorities, those of the system, or the gateway's host cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct UnusableTls(String);
+
+/// What a TLS handshake showed. See [`Tls::inspect`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inspection<S> {
+    /// The certificates that the gateway presented, each in DER form, its own first. Empty if it did not get that far.
+    pub certificates: Vec<Vec<u8>>,
+    /// The stream inside TLS, or why there is none. A [`TlsError`] is inside the error if TLS itself is to blame.
+    pub stream: io::Result<TlsStream<S>>,
+}
+
+impl<S> Inspection<S> {
+    /// A handshake that showed nothing.
+    pub fn failed(error: io::Error) -> Self {
+        Self { certificates: Vec::new(), stream: Err(error) }
+    }
+}
+
+/// Why TLS gave a connection up.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("TLS: {text}")]
+pub struct TlsError {
+    fault: TlsFault,
+    text: String,
+}
+
+/// What was wrong with a gateway's TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not come.
+    NotYetValid,
+    /// The certificate is for other names.
+    WrongName,
+    /// No authority that is trusted vouches for the certificate.
+    UnknownAuthority,
+    /// It is another certificate than the pinned one.
+    WrongFingerprint,
+    /// Something else is wrong with the certificate.
+    Certificate,
+    /// What was received is not TLS.
+    NotTls,
+    /// Anything else.
+    Other,
+}
+
 impl Tls {
-    /// TLS to `host`, which must prove to be it to an authority of the file `ca`, or of the platform if there is none.
-    pub(crate) fn new(host: &str, ca: Option<&Path>) -> Result<Self, String> {
-        let server = ServerName::try_from(host.to_owned())
-            .map_err(|_| "the gateway's host is neither a DNS name nor an IP address".to_owned())?;
+    /// TLS to `host`, a name or an IP address without brackets, which must prove to be it to an authority of the PEM file `ca`, or
+    /// of the platform if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableTls`], which says what cannot be used.
+    pub fn new(host: &str, ca: Option<&Path>) -> Result<Self, UnusableTls> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let mut config = match ca {
-            Some(path) => config.with_root_certificates(read_authorities(path)?),
-            None => {
-                let verifier = Verifier::new(provider).map_err(|error| {
-                    format!("the certificate authorities of this system cannot be used: {error}")
-                })?;
-                config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        let verifier: Arc<dyn ServerCertVerifier> = match ca {
+            Some(path) => {
+                let authorities = Arc::new(read_authorities(path)?);
+                WebPkiServerVerifier::builder_with_provider(authorities, Arc::clone(&provider))
+                    .build()
+                    .map_err(|error| UnusableTls(error.to_string()))?
             }
-        }
-        .with_no_client_auth();
+            None => Arc::new(Verifier::new(Arc::clone(&provider)).map_err(|error| {
+                UnusableTls(format!(
+                    "the certificate authorities of this system cannot be used: {error}"
+                ))
+            })?),
+        };
+        let mut tls = Self::verified(host, provider, verifier)?;
         // One gateway needs one session, not the memory of 256.
-        config.resumption = Resumption::in_memory_sessions(2);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), server })
+        Arc::make_mut(&mut tls.config).resumption = Resumption::in_memory_sessions(2);
+        Ok(tls)
     }
 
     /// TLS to `host`, whose certificate must be this one and no other, whoever vouches for it. Nothing is written inside TLS before
-    /// it has been seen.
-    pub(crate) fn pinned(host: &str, fingerprint: Fingerprint) -> Result<Self, String> {
-        let server = ServerName::try_from(host.to_owned())
-            .map_err(|_| "the gateway's host is neither a DNS name nor an IP address".to_owned())?;
+    /// it has been seen (openclaw page 1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`UnusableTls`], when the host is neither a name nor an address.
+    pub fn pinned(host: &str, fingerprint: Fingerprint) -> Result<Self, UnusableTls> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = Pinned { fingerprint, provider: Arc::clone(&provider) };
+        let verifier = Arc::new(Pinned { fingerprint, provider: Arc::clone(&provider) });
+        Self::verified(host, provider, verifier)
+    }
+
+    fn verified(
+        host: &str,
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, UnusableTls> {
+        let server = ServerName::try_from(host.to_owned()).map_err(|_| {
+            UnusableTls("the gateway's host is neither a DNS name nor an IP address".to_owned())
+        })?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .map_err(|error| UnusableTls(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(Arc::clone(&verifier))
             .with_no_client_auth();
         // A session resumed would be one whose certificate was not seen.
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), server })
+        Ok(Self { config: Arc::new(config), verifier, server })
     }
 
     /// The opening handshake.
-    pub(crate) async fn connect<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        let session = ClientConnection::new(Arc::clone(&self.config), self.server.clone())
-            .map_err(io::Error::other)?;
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, and [`TlsError`] inside an error of the kind [`io::ErrorKind::InvalidData`].
+    pub async fn connect<S: ByteStream>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        Self::shake_hands(Arc::clone(&self.config), &self.server, stream).await
+    }
+
+    /// The same, with a look at the certificates, whether they are trusted or not.
+    pub async fn inspect<S: ByteStream>(&self, stream: S) -> Inspection<S> {
+        let watched =
+            Arc::new(Watched { verifier: Arc::clone(&self.verifier), seen: Mutex::default() });
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::disabled();
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::clone(&watched) as Arc<dyn ServerCertVerifier>);
+        let stream = Self::shake_hands(Arc::new(config), &self.server, stream).await;
+        let certificates = std::mem::take(&mut *watched.seen());
+        Inspection { certificates, stream }
+    }
+
+    async fn shake_hands<S: ByteStream>(
+        config: Arc<ClientConfig>,
+        server: &ServerName<'static>,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
+        let session = ClientConnection::new(config, server.clone()).map_err(io::Error::other)?;
         let mut stream = TlsStream { stream, session: Box::new(session) };
         std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
         Ok(stream)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl TlsError {
+    /// What was wrong.
+    pub fn fault(&self) -> TlsFault {
+        self.fault
+    }
+
+    /// What it is and, for the errors people meet, also what to do.
+    fn of(error: &rustls::Error) -> Self {
+        use rustls::CertificateError as Certificate;
+        let fault = match error {
+            rustls::Error::InvalidCertificate(invalid) => match invalid {
+                Certificate::Expired | Certificate::ExpiredContext { .. } => TlsFault::Expired,
+                Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                    TlsFault::NotYetValid
+                }
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                    TlsFault::WrongName
+                }
+                // A bad signature is that of another authority of the same name.
+                Certificate::UnknownIssuer | Certificate::BadSignature => {
+                    TlsFault::UnknownAuthority
+                }
+                Certificate::Other(other) => match other.0.downcast_ref::<NotPinned>() {
+                    Some(wrong) => {
+                        return Self { fault: TlsFault::WrongFingerprint, text: wrong.to_string() };
+                    }
+                    None => TlsFault::Certificate,
+                },
+                _ => TlsFault::Certificate,
+            },
+            rustls::Error::InvalidMessage(_) => TlsFault::NotTls,
+            _ => TlsFault::Other,
+        };
+        let advice = match fault {
+            TlsFault::NotTls => "; does the gateway speak TLS on this port?",
+            TlsFault::Other => "",
+            _ => "; a gateway with a private certificate authority needs that authority's file",
+        };
+        Self { fault, text: format!("{error}{advice}") }
+    }
+}
+
+/// Another certificate than the pinned one.
+#[derive(Debug, Clone, Copy, Error)]
+#[error(
+    "the gateway's certificate is not the pinned one: its fingerprint is sha256:{presented}, the pinned one is sha256:{pinned}"
+)]
+struct NotPinned {
+    presented: Fingerprint,
+    pinned: Fingerprint,
+}
+
+/// Keeps what was presented, and leaves the judgement to another.
+#[derive(Debug)]
+struct Watched {
+    verifier: Arc<dyn ServerCertVerifier>,
+    seen: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Watched {
+    fn seen(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerCertVerifier for Watched {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let presented = std::iter::once(end_entity).chain(intermediates);
+        *self.seen() = presented.map(|certificate| certificate.to_vec()).collect();
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 
@@ -97,10 +303,10 @@ impl ServerCertVerifier for Pinned {
         if self.fingerprint.matches(end_entity) {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General(format!(
-                "the gateway's certificate is not the pinned one: its fingerprint is sha256:{}",
-                Fingerprint::of(end_entity)
-            )))
+            let wrong =
+                NotPinned { presented: Fingerprint::of(end_entity), pinned: self.fingerprint };
+            let wrong = rustls::OtherError(Arc::new(wrong));
+            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(wrong)))
         }
     }
 
@@ -129,10 +335,10 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-fn read_authorities(path: &Path) -> Result<RootCertStore, String> {
+fn read_authorities(path: &Path) -> Result<RootCertStore, UnusableTls> {
     let shown = path.display();
-    let invalid = |error: &dyn std::fmt::Display| {
-        format!("the file of certificate authorities {shown} cannot be used: {error}")
+    let invalid = |error: &dyn fmt::Display| {
+        UnusableTls(format!("the file of certificate authorities {shown} cannot be used: {error}"))
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| invalid(&error))? {
@@ -146,7 +352,7 @@ fn read_authorities(path: &Path) -> Result<RootCertStore, String> {
 }
 
 /// A byte stream inside TLS.
-pub(crate) struct TlsStream<S> {
+pub struct TlsStream<S> {
     stream: S,
     session: Box<ClientConnection>,
 }
@@ -190,7 +396,8 @@ impl<S: ByteStream> TlsStream<S> {
         if let Err(error) = self.session.process_new_packets() {
             // The alert that says why, if the socket takes it at once.
             let _ = self.poll_send(cx);
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, describe(&error))));
+            let error = TlsError::of(&error);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         Poll::Ready(Ok(count))
     }
@@ -240,6 +447,12 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
     }
 }
 
+impl<S> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsStream(..)")
+    }
+}
+
 /// A polled stream in the shape of a non-blocking socket.
 struct Blocking<'a, 'b, S> {
     stream: &'a mut S,
@@ -265,19 +478,6 @@ impl<S: ByteStream> Write for Blocking<'_, '_, S> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// What is wrong, and for the errors people meet also what to do.
-fn describe(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(_) => format!(
-            "TLS: {error}; a gateway with a private certificate authority needs that authority's file"
-        ),
-        rustls::Error::InvalidMessage(_) => {
-            format!("TLS: {error}; does the gateway speak TLS on this port?")
-        }
-        _ => format!("TLS: {error}"),
     }
 }
 

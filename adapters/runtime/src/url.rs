@@ -1,12 +1,13 @@
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clawnode_protocol::node::Endpoint;
 use clawnode_protocol::websocket::{ClientRequest, InvalidRequest};
 use thiserror::Error;
 
-/// Where a gateway is, taken from its URL.
+/// Where a gateway is, taken from its URL: `ws://` (port 80 unless given) or `wss://` (TLS, port 443), host, and optionally a path
+/// and query. `Debug` does not show the query, which may hold a token.
 #[derive(Debug, Clone)]
-pub(crate) struct GatewayUrl {
+pub struct GatewayUrl {
     pub(crate) tls: bool,
     /// A name or an address without brackets.
     pub(crate) host: String,
@@ -47,7 +48,12 @@ pub enum InvalidUrl {
 }
 
 impl GatewayUrl {
-    pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
+    /// Takes a URL apart.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`], which says what is wrong.
+    pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let (scheme, rest) = url.split_once("://").ok_or(InvalidUrl::Scheme)?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
@@ -74,41 +80,83 @@ impl GatewayUrl {
         }
     }
 
+    /// Whether TLS is spoken.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// A name in lower case, or an IP address without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, the scheme's own unless the URL names one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same in the words of an HTTP upgrade request.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Whether the gateway is on this machine for certain, so that nobody can listen in between.
-    pub(crate) fn is_loopback(&self) -> bool {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+    pub fn is_loopback(&self) -> bool {
+        match self.address() {
+            Some(address) => address.is_loopback(),
+            None => self.host == "localhost" || self.host.ends_with(".localhost"),
         }
     }
 
-    /// Whether the gateway is on this machine or in a network that strangers have no part in, by all that its name or address says
-    /// (openclaw page 1.2).
-    pub(crate) fn is_private(&self) -> bool {
-        let shared = |address: std::net::Ipv4Addr| {
-            // Carrier-grade NAT, which overlay networks use (RFC 6598).
-            address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64
-        };
-        match self.host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-            Ok(IpAddr::V4(v4)) => {
-                v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared(v4)
+    /// Whether an openclaw gateway may be spoken to here (openclaw page 1.2): with TLS anywhere; without it on this machine, at
+    /// private, link-local, unique-local and carrier-grade-NAT addresses, and at names that end in `.local` or `.ts.net`. With
+    /// `any_name` also at every other name, but never at a public address.
+    pub fn may_speak_openclaw(&self, any_name: bool) -> bool {
+        if self.tls || self.is_loopback() {
+            return true;
+        }
+        match self.address() {
+            Some(IpAddr::V4(v4)) => {
+                // Carrier-grade NAT, which overlay networks use (RFC 6598).
+                let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+                v4.is_private() || v4.is_link_local() || shared
             }
-            Ok(IpAddr::V6(v6)) => {
-                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
-            }
-            Err(_) => {
-                self.is_loopback()
-                    || [".local", ".ts.net"].iter().any(|end| self.host.ends_with(end))
-            }
+            Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
+            None => any_name || [".local", ".ts.net"].iter().any(|end| self.host.ends_with(end)),
         }
     }
 
     /// What it is called in logs: no query, which may hold a token.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
         let path = self.endpoint.target.split('?').next().unwrap_or_default();
         format!("{scheme}://{}{path}", self.endpoint.authority)
     }
+
+    /// The host, if it is an address in any spelling that resolvers take for one.
+    fn address(&self) -> Option<IpAddr> {
+        let host = self.host.trim_end_matches('.');
+        let address = host.parse().ok().or_else(|| legacy_v4(host).map(IpAddr::V4));
+        address.map(|address: IpAddr| address.to_canonical())
+    }
+}
+
+/// `127.1`, `0x7f.1` and `2130706433` are addresses to `inet_aton`, and so to resolvers, though not to [`IpAddr`].
+fn legacy_v4(host: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| match (part.strip_prefix("0x"), part.strip_prefix('0')) {
+        (Some(""), _) => Some(0),
+        (Some(hex), _) => u32::from_str_radix(hex, 16).ok(),
+        (None, Some(octal)) if !octal.is_empty() => u32::from_str_radix(octal, 8).ok(),
+        _ => part.parse().ok(),
+    };
+    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, bytes) = parts.split_last().filter(|(_, bytes)| bytes.len() < 4)?;
+    let room = 8 * (4 - bytes.len());
+    if bytes.iter().any(|byte| *byte > 255) || u64::from(*last) >= 1 << room {
+        return None;
+    }
+    let start = bytes.iter().enumerate().map(|(index, byte)| byte << (24 - 8 * index)).sum::<u32>();
+    Some(Ipv4Addr::from(start | last))
 }
 
 /// The host, in lower case and without brackets, and the port if there is one.
@@ -198,6 +246,59 @@ mod tests {
             ("ws://h/a\r\nb", InvalidUrl::Target),
         ] {
             assert_eq!(GatewayUrl::parse(url).unwrap_err(), problem, "{url}");
+        }
+    }
+
+    #[test]
+    fn without_tls_an_openclaw_gateway_is_on_this_machine_or_in_a_private_network() {
+        let may = |host: &str, any_name| {
+            GatewayUrl::parse(&format!("ws://{host}")).unwrap().may_speak_openclaw(any_name)
+        };
+        let private = [
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "127.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[fc00::1]",
+            "[::ffff:10.0.0.1]",
+            "printer.local",
+            "gate.tail1234.ts.net",
+        ];
+        for host in private {
+            assert!(may(host, false) && may(host, true), "{host}");
+        }
+        for host in ["gate.example", "gate", "notlocal", "local", "ts.net", "gate.ts.net.example"] {
+            assert!(!may(host, false) && may(host, true), "{host}");
+        }
+        let public = [
+            "8.8.8.8",
+            "172.32.0.1",
+            "172.15.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "0.0.0.0",
+            "134744072",
+            "0x8.8.8.8",
+            "010.8.8.8",
+            "8.8.8.8.",
+            "[2001:db8::1]",
+            "[::ffff:8.8.8.8]",
+            "[fec0::1]",
+            "[::]",
+        ];
+        for host in public {
+            assert!(!may(host, false) && !may(host, true), "{host}");
+            let tls = GatewayUrl::parse(&format!("wss://{host}")).unwrap();
+            assert!(tls.may_speak_openclaw(false), "{host}");
         }
     }
 

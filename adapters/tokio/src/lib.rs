@@ -39,10 +39,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 pub use clawnode_runtime::{
-    BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed, Handle,
-    HostStats, InvalidObject, InvalidUrl, JobId, Limits, LostReason, NoArgs, NodeEvent, Now, Phase,
-    ProgressError, Publication, Runtime, Secret, SendError, Status, StopReason, Tally, Timestamp,
-    Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, to_object, wall_clock,
+    Approval, BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed,
+    GatewayUrl, Handle, HostStats, InvalidObject, InvalidUrl, JobId, Limits, LostReason, NoArgs,
+    NodeEvent, Now, Phase, ProgressError, Publication, Runtime, Secret, SendError, Status,
+    StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, tls,
+    to_object, wall_clock,
 };
 
 /// A node on tokio.
@@ -85,6 +86,12 @@ impl Runtime for Tokio {
 /// A TCP connection of tokio.
 #[derive(Debug)]
 pub struct TcpStream(tokio::net::TcpStream);
+
+impl From<tokio::net::TcpStream> for TcpStream {
+    fn from(stream: tokio::net::TcpStream) -> Self {
+        Self(stream)
+    }
+}
 
 impl ByteStream for TcpStream {
     fn poll_read(

@@ -26,12 +26,12 @@ impl Backoff {
         jittered(self.first.saturating_mul(factor).min(self.longest), random)
     }
 
-    /// Without jitter downwards: whoever asked for patience gets it.
+    /// Without jitter downwards: whoever asked for patience gets it. The longest delay is the longest all the same.
     pub(super) fn next_unhurried(&mut self, random: &mut Random) -> Duration {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         self.failures = self.failures.saturating_add(1);
         let delay = self.first.saturating_mul(factor).min(self.longest);
-        delay.saturating_add(jittered(delay / 8, random))
+        delay.saturating_add(jittered(delay / 8, random)).min(self.longest)
     }
 
     /// The delay that somebody asked for, and up to an eighth more.
@@ -68,6 +68,17 @@ mod tests {
                 assert!(full / 2 <= delay && delay <= full, "{delay:?} for {full:?}");
             }
             backoff.reset();
+        }
+    }
+
+    #[test]
+    fn unhurried_delays_are_never_shorter_than_asked_and_end_at_the_longest() {
+        let mut random = Random::from_seed([3; 32]);
+        let mut backoff = Backoff::new(Duration::from_secs(7), Duration::from_secs(30));
+        for (least, most) in [(7, 8), (14, 16), (28, 30), (30, 30), (30, 30)] {
+            let delay = backoff.next_unhurried(&mut random);
+            let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+            assert!(least <= delay && delay <= most, "{delay:?}");
         }
     }
 

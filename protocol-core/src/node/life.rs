@@ -118,7 +118,12 @@ impl Node {
     pub(super) fn connected(&mut self) -> Result<(), Misuse> {
         let Life::Connecting { credentials } = &self.life else { return Err(Misuse::WrongState) };
         self.timers.clear(Deadline::Connect);
-        match self.session.begin(&self.config.endpoint, credentials) {
+        let request = self.session.begin(&self.config.endpoint, credentials);
+        let mut headers = credentials.headers.iter();
+        let request = request.and_then(|request| {
+            headers.try_fold(request, |request, (name, value)| request.header(name, value.expose()))
+        });
+        match request {
             Ok(request) => {
                 let limits = self.config.limits.websocket;
                 let websocket = Connection::client(&request, limits, self.random.bytes());
@@ -310,7 +315,7 @@ impl Node {
 
     fn is_empty_handed(&self, forgetting: bool) -> bool {
         let Some(Link { credentials, .. }) = &self.link else { return false };
-        let Credentials { token, password, device_token, bootstrap_token } = credentials;
+        let Credentials { token, password, device_token, bootstrap_token, .. } = credentials;
         let kept = device_token.as_ref().filter(|_| !forgetting);
         [token, password, bootstrap_token].into_iter().flatten().chain(kept).next().is_none()
     }

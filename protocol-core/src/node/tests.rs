@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{Action, Config, Endpoint, Event, Input, Misuse, Node, Phase, Timing};
 use crate::dialect::nodetool;
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::websocket::{self, Connection};
 use crate::work::Outcome;
@@ -316,4 +316,32 @@ fn a_node_told_to_stop_while_the_gateway_closes_speaks_of_no_other_attempt() {
     let mut actions = Vec::new();
     actions.extend(std::iter::from_fn(|| pair.node.poll_action()));
     assert!(matches!(&*actions, [Action::Disconnect, Action::Stopped(_)]), "{actions:?}");
+}
+
+#[test]
+fn headers_for_what_stands_in_front_of_the_gateway_are_in_the_upgrade_request_and_hidden_in_what_it_says()
+ {
+    let config = Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
+    let mut node = Node::new(config, [7; 32]);
+    let now = Now::new(Duration::ZERO, Timestamp::default());
+    let mut credentials = Credentials::none();
+    credentials.headers = vec![("CF-Access-Client-Secret".to_owned(), Secret::new("s3cret"))];
+    node.handle(now, Input::Start).unwrap();
+    assert!(matches!(node.poll_action(), Some(Action::Authenticate)));
+    node.handle(now, Input::Credentials(credentials)).unwrap();
+    assert!(matches!(node.poll_action(), Some(Action::Connect)));
+    node.handle(now, Input::Connected).unwrap();
+    assert!(node.poll_action().is_none());
+    let request = String::from_utf8(node.transmit().to_vec()).unwrap();
+    assert!(request.contains("\r\nCF-Access-Client-Secret: s3cret\r\n"), "{request}");
+
+    node.handle(now, Input::Sent(request.len())).unwrap();
+    let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nno s3cret";
+    node.handle(now, Input::Received(answer)).unwrap();
+    let reason = std::iter::from_fn(|| node.poll_action()).find_map(|action| match action {
+        Action::Stopped(reason) => Some(reason),
+        _ => None,
+    });
+    let shown = format!("{reason:?}");
+    assert!(shown.contains("403") && !shown.contains("s3cret"), "{shown}");
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
+use clawnode_tokio::openclaw::{Fingerprint, Identity, Openclaw};
 use clawnode_tokio::{BuildError, Event, Node, NodeEvent, Phase, SendError, StopReason};
 use serde_json::json;
 
@@ -104,6 +105,24 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
     let zero = build(|node| node.heartbeat_interval(Duration::ZERO));
     assert_eq!(zero, BuildError::ZeroDuration("heartbeat interval"));
+    let header = build(|node| node.header("CF-Access-Client-Id", "me"));
+    assert_eq!(header, BuildError::HeaderWithoutTls("CF-Access-Client-Id".into()));
+    let pin = Fingerprint::of(b"x");
+    assert_eq!(
+        Node::builder("ws://127.0.0.1:1").unwrap().tls_fingerprint(pin).build().unwrap_err(),
+        BuildError::FingerprintWithoutTls
+    );
+    let device = || Openclaw::node(Identity::from_seed([7; 32]), "1");
+    let plain = |url: &str| Node::builder(url).unwrap().openclaw(device());
+    assert!(plain("ws://10.0.0.1").build().is_ok());
+    assert_eq!(plain("ws://gate.example").build().unwrap_err(), BuildError::PublicWithoutTls);
+    assert!(plain("ws://gate.example").allow_insecure_private_ws().build().is_ok());
+    let public = plain("ws://8.8.8.8").allow_insecure_private_ws().build();
+    assert_eq!(public.unwrap_err(), BuildError::PublicWithoutTls);
+    for header in [("Host", "x"), ("X-A", "a\nb"), ("X A", "b")] {
+        let invalid = Node::builder("wss://localhost").unwrap().header(header.0, header.1).build();
+        assert_eq!(invalid.unwrap_err(), BuildError::InvalidHeader(header.0.into()));
+    }
     let no_file = Node::builder("wss://localhost").unwrap().tls_ca("/nowhere/ca.pem").build();
     let no_file = no_file.unwrap_err().to_string();
     assert!(

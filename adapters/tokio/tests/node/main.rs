@@ -1,5 +1,6 @@
 //! A node on tokio against a scripted gateway, over real sockets on this machine.
 
+mod approval;
 mod commands;
 mod connecting;
 mod credentials;

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clawnode_tokio::openclaw::Fingerprint;
+use clawnode_tokio::tls::{Tls, TlsError, TlsFault};
 use clawnode_tokio::{Event, LostReason, NodeBuilder, NodeEvent};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -13,6 +15,16 @@ use crate::{Running, builder, echo, soon};
 
 /// A certificate authority of the test's own, and a gateway for `name` certified by it.
 async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
+    let (config, file, _) = certified(name, file, rustls::ALL_VERSIONS);
+    (Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await, file)
+}
+
+/// What a gateway for `name` needs, the file of the authority that vouches for it, and its certificate's fingerprint.
+fn certified(
+    name: &str,
+    file: &str,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> (rustls::ServerConfig, TestFile, Fingerprint) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,12 +39,12 @@ async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
-    (Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await, file)
+    (config, file, Fingerprint::of(certificate.der()))
 }
 
 #[tokio::test]
@@ -79,6 +91,82 @@ async fn other_names_are_not_trusted() {
     let (gateway, file) = gateway("gate.example", "name-ca").await;
     let why = reason(gateway, |node| node.tls_ca(&file.0)).await;
     assert!(why.contains("not valid for name"), "{why}");
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_needs_no_authority_and_no_name() {
+    let (config, _file, fingerprint) = certified("gate.example", "pinned-ca", rustls::ALL_VERSIONS);
+    let gateway = Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await;
+    let node = Running::start(builder(&gateway).tls_fingerprint(fingerprint));
+    let mut connection = gateway.accept_node().await;
+    node.handle.stop(Duration::ZERO);
+    connection.closed().await;
+    node.stopped().await;
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_a_gateway_with_another_certificate_than_the_pinned_one() {
+    for version in rustls::ALL_VERSIONS {
+        let (config, _file, presented) = certified("127.0.0.1", "unpinned-ca", &[version]);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let server = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            let (stream, _) = listener.accept().await.unwrap();
+            // In TLS 1.3 a server may be done before it hears that its certificate is not the one.
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
+            }
+            heard
+        });
+        let pinned = Fingerprint::of(b"another certificate");
+        let url = format!("wss://{address}");
+        let node = clawnode_tokio::Node::builder(&url).unwrap().token("s3cret");
+        let node = Running::start(node.tls_fingerprint(pinned));
+        let mut events = node.handle.events();
+        let why = loop {
+            if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+                break reason.to_string();
+            }
+        };
+        assert!(why.contains(&presented.to_string()) && why.contains(&pinned.to_string()), "{why}");
+        assert_eq!(soon(server).await.unwrap(), b"", "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_tls_shows_the_certificate_and_what_is_wrong_with_it() {
+    let (trusted, file, fingerprint) = certified("127.0.0.1", "look-ca", rustls::ALL_VERSIONS);
+    let (misnamed, wrong_name_file, _) =
+        certified("gate.example", "look-name-ca", rustls::ALL_VERSIONS);
+    let tls = |file: &TestFile| Tls::new("127.0.0.1", Some(&file.0)).unwrap();
+    let pinned = |pin| Tls::pinned("127.0.0.1", pin).unwrap();
+    let (trusted, misnamed) = (Arc::new(trusted), Arc::new(misnamed));
+    for (config, tls, expected) in [
+        (&trusted, tls(&file), None),
+        (&trusted, pinned(fingerprint), None),
+        (&trusted, tls(&wrong_name_file), Some(TlsFault::UnknownAuthority)),
+        (&trusted, pinned(Fingerprint::of(b"x")), Some(TlsFault::WrongFingerprint)),
+        (&misnamed, tls(&wrong_name_file), Some(TlsFault::WrongName)),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = acceptor.accept(stream).await;
+        });
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let seen = soon(tls.inspect(clawnode_tokio::TcpStream::from(stream))).await;
+        let fault = seen.stream.err().map(|error| {
+            let inner = error.into_inner().expect("TLS says why");
+            inner.downcast_ref::<TlsError>().expect("it is TLS that says so").fault()
+        });
+        assert_eq!(fault, expected);
+        assert_eq!(seen.certificates.len(), 1);
+        server.abort();
+    }
 }
 
 #[tokio::test]

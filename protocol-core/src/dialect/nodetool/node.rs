@@ -25,6 +25,32 @@ impl Node {
     }
 }
 
+impl TokenIn {
+    /// The HTTP upgrade request of a node that shows this token here. The gateway's answer tells whether it takes the token.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint or the token has characters that may not stand in a request.
+    pub fn upgrade_request(
+        self,
+        endpoint: &Endpoint,
+        token: Option<&Secret>,
+    ) -> Result<ClientRequest, InvalidRequest> {
+        let header = token.filter(|_| self != Self::Query);
+        let query = token.filter(|_| self != Self::Header);
+        let request = match query {
+            Some(token) => {
+                ClientRequest::new(&endpoint.authority, &with_token(&endpoint.target, token))?
+            }
+            None => ClientRequest::new(&endpoint.authority, &endpoint.target)?,
+        };
+        match header {
+            Some(token) => request.header("Authorization", &format!("Bearer {}", token.expose())),
+            None => Ok(request),
+        }
+    }
+}
+
 impl NodeSession for Node {
     fn name(&self) -> Option<Name> {
         Some(Name::Nodetool)
@@ -39,20 +65,7 @@ impl NodeSession for Node {
         endpoint: &Endpoint,
         credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest> {
-        let credential = credentials.token.as_ref();
-        let token_in = self.config.token_in;
-        let header = credential.filter(|_| token_in != TokenIn::Query);
-        let query = credential.filter(|_| token_in != TokenIn::Header);
-        let request = match query {
-            Some(token) => {
-                ClientRequest::new(&endpoint.authority, &with_token(&endpoint.target, token))?
-            }
-            None => ClientRequest::new(&endpoint.authority, &endpoint.target)?,
-        };
-        match header {
-            Some(token) => request.header("Authorization", &format!("Bearer {}", token.expose())),
-            None => Ok(request),
-        }
+        self.config.token_in.upgrade_request(endpoint, credentials.token.as_ref())
     }
 
     fn registers_unasked(&self) -> bool {

@@ -32,6 +32,13 @@ pub struct Candidate {
     pub fingerprint: Option<Fingerprint>,
 }
 
+impl Candidate {
+    /// A place without a certificate of its own.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), fingerprint: None }
+    }
+}
+
 /// The text is no setup code that can be used now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -128,7 +135,8 @@ impl SetupCode {
 }
 
 /// A link to a setup code: `https://host/j/` and 22 characters. What is there is a setup code's JSON, for
-/// [`SetupCode::from_json`]; no redirects are followed, and 404 means that it is unknown or used up.
+/// [`SetupCode::from_json`]; no redirects are followed, and 404 means that it is unknown or used up. The gateway gives the code away
+/// once, to whoever asks first.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinLink(String);
 
@@ -152,6 +160,15 @@ impl JoinLink {
     /// The URL to fetch. It is as good as the code itself, so it is a secret.
     pub fn url(&self) -> &str {
         &self.0
+    }
+
+    /// The URL of the gateway that serves the link: `wss://` for `https://`, and `ws://` for `http://`. The code there may name other
+    /// places.
+    pub fn gateway_url(&self) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let scheme = if scheme.eq_ignore_ascii_case("https") { "wss" } else { "ws" };
+        format!("{scheme}://{authority}")
     }
 }
 
@@ -319,6 +336,7 @@ mod tests {
             let link = JoinLink::parse(&format!("{good}/j/{code}")).expect(good);
             assert!(link.url().ends_with(code));
             assert_eq!(format!("{link:?}"), "JoinLink(..)");
+            assert_eq!(link.gateway_url(), good.replace("http", "ws"));
         }
         for bad in ["http://gateway.test", "ftp://localhost", "https://", "https://u@a"] {
             assert_eq!(JoinLink::parse(&format!("{bad}/j/{code}")), None, "{bad}");

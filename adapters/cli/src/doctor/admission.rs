@@ -1,0 +1,457 @@
+//! Whether the gateway lets this node in, and what it lets it do.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clawnode_protocol::dialect::openclaw::{OLDER_PROTOCOL, PROTOCOL, Refusal, RefusalCode};
+use clawnode_tokio::openclaw::{DeviceToken, DeviceTokens, Identity, Openclaw};
+use clawnode_tokio::{
+    Event, Events, Handle, LostReason, Node, NodeEvent, Publication, Secret, StopReason,
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::identity::{Owner, Shown};
+use super::report::Report;
+use crate::connect::{self, Gateway, cure_of_refusal};
+use crate::device::{DataDir, FileTokens};
+use crate::environment::Environment;
+use crate::error::{Failure, chain};
+use crate::operator;
+use crate::options;
+use crate::probe::{Target, Verdict};
+use crate::system;
+
+/// What all the checks here need.
+pub(super) struct Patient<'a> {
+    pub(super) options: &'a options::Node,
+    pub(super) gateway: &'a Gateway,
+    pub(super) environment: &'a Environment,
+    pub(super) data: &'a DataDir,
+}
+
+/// A nodetool gateway decides at the HTTP upgrade. Nothing is registered, so no node of this name loses its connection.
+pub(super) async fn nodetool(
+    report: &mut Report,
+    target: &Target,
+    address: SocketAddr,
+    shown: &Shown,
+    patient: &Patient<'_>,
+) {
+    let token_in = connect::token_in(patient.options);
+    let request = token_in
+        .upgrade_request(target.url.endpoint(), shown.token.as_ref())
+        .and_then(|request| target.with_headers(request));
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => {
+            let cure = "a token in a header may have visible ASCII characters only; check the token, or give it with --token-in query";
+            return report.failed(CONNECT, format!("the token cannot be sent: {error}"), cure);
+        }
+    };
+    let stream = match target.reconnect(address).await {
+        Ok(stream) => stream,
+        Err(error) => return report.failed(CONNECT, error.to_string(), "ask again"),
+    };
+    match target.upgrade(stream, request).await.verdict {
+        Verdict::Open(conversation) => {
+            conversation.close().await;
+            let with = if shown.token.is_some() { "with the token" } else { "without a token" };
+            report.ok(CONNECT, format!("HTTP 101 {with}"));
+        }
+        Verdict::Refused(refusal) => {
+            let status = refusal.status();
+            report.failed(CONNECT, format!("HTTP {status}"), cure_of_refusal(&refusal));
+        }
+        Verdict::NoHttp(why) => report.failed(CONNECT, why, "check --url"),
+    }
+    report.skipped(DEVICE, "a nodetool gateway approves no devices");
+    report.skipped(COMMANDS, "a nodetool gateway takes every command that is declared");
+}
+
+/// Connects as the node would, and asks as an operator what it may do.
+pub(super) async fn openclaw(
+    report: &mut Report,
+    owner: Owner,
+    shown: &Shown,
+    patient: &Patient<'_>,
+) {
+    let device_id = owner.identity.as_ref().map(|identity| identity.device_id().to_owned());
+    let mut attempt = match owner.identity.map(|identity| patient.node(identity)) {
+        None => Attempt::skipped(report, "there is no identity to connect with", Vec::new()),
+        Some(Err(failure)) => {
+            report.failed(CONNECT, failure.message(), "correct the options");
+            Attempt { outcome: Outcome::Failed, ..Attempt::none(Vec::new()) }
+        }
+        Some(Ok(node)) => {
+            let declared = node.commands().to_vec();
+            match owner.holder {
+                _ if !shown.is_something() => Attempt::skipped(
+                    report,
+                    "there is nothing to show; a setup code is shown by `clawnode connect --pair` alone",
+                    declared,
+                ),
+                Some(holder) => {
+                    let why = format!(
+                        "{holder} is connected as this device, or tries to be, and is left alone"
+                    );
+                    Attempt::skipped(report, &why, declared)
+                }
+                None => Attempt::make(report, node, patient.data, declared).await,
+            }
+        }
+    };
+    let listed = match device_id {
+        Some(device_id) => match attempt.why_not_ask(shown) {
+            None => {
+                patient.listed(&device_id).await.map_err(|failure| failure.message().to_owned())
+            }
+            Some(why) => Err(why.to_owned()),
+        },
+        None => Err("there is no identity to ask for".to_owned()),
+    };
+    attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref)).await;
+    commands(report, &attempt, &listed);
+    attempt.end().await;
+}
+
+impl Shown {
+    fn is_something(&self) -> bool {
+        self.token.is_some() || self.password || self.device_token
+    }
+}
+
+impl Patient<'_> {
+    /// The node that `clawnode connect` would be with these options, but for what it would change on the disk.
+    fn node(&self, identity: Identity) -> Result<Node, Failure> {
+        let Self { options, gateway, environment, data } = self;
+        let tokens = LookOnly(data.tokens(&gateway.url, "node"));
+        let device = connect::device(options, gateway, data, environment, Some(identity))?;
+        let device = device.tokens(tokens);
+        let builder =
+            connect::describe(options, gateway, environment, |builder| builder.openclaw(device))?;
+        builder.build().map_err(|error| Failure::usage(chain(&error)))
+    }
+
+    /// What the gateway says of this node to an operator, if it knows the node. The operator shows no device, so that none waits for
+    /// approval afterwards.
+    async fn listed(&self, device_id: &str) -> Result<Option<Value>, Failure> {
+        let Self { options, gateway, environment, .. } = self;
+        let mut operator =
+            Openclaw::operator(None, env!("CARGO_PKG_VERSION"), SCOPES.map(str::to_owned));
+        if let Some(password) = connect::password(options.password.as_ref(), environment) {
+            operator = operator.password(password);
+        }
+        let builder = Node::builder(&gateway.url).map_err(|error| Failure::usage(chain(&error)))?;
+        let mut builder = environment.apply(builder.openclaw(operator));
+        builder = connect::with_token(builder, &options.token, environment)?;
+        if let Some(file) = &options.tls_ca {
+            builder = builder.tls_ca(file);
+        }
+        if let Some(fingerprint) = gateway.fingerprint {
+            builder = builder.tls_fingerprint(fingerprint);
+        }
+        let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;
+        operator::connected(node, async |handle| {
+            let list: Value =
+                handle.call("node.list", &json!({})).await.map_err(operator::failed)?;
+            let mut nodes = list["nodes"].as_array().into_iter().flatten();
+            Ok(nodes.find(|node| node["nodeId"] == device_id).cloned())
+        })
+        .await
+    }
+}
+
+/// Shows what is kept, and keeps and forgets nothing.
+struct LookOnly(FileTokens);
+
+impl DeviceTokens for LookOnly {
+    fn load(&self) -> Result<Option<Secret>, String> {
+        self.0.load()
+    }
+
+    fn keep(&self, _: &DeviceToken) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn forget(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The attempt to connect, which goes on while there is something to find out.
+struct Attempt {
+    node: Option<Running>,
+    declared: Vec<String>,
+    outcome: Outcome,
+}
+
+struct Running {
+    handle: Handle,
+    events: Events,
+    run: tokio::task::JoinHandle<StopReason>,
+}
+
+enum Outcome {
+    NotMade,
+    LetIn,
+    Denied(Box<Refusal>),
+    Failed,
+}
+
+impl Attempt {
+    fn none(declared: Vec<String>) -> Self {
+        Self { node: None, declared, outcome: Outcome::NotMade }
+    }
+
+    fn skipped(report: &mut Report, why: &str, declared: Vec<String>) -> Self {
+        report.skipped(CONNECT, why);
+        Self::none(declared)
+    }
+
+    async fn make(report: &mut Report, node: Node, data: &DataDir, declared: Vec<String>) -> Self {
+        let handle = node.handle();
+        let mut events = handle.events();
+        let run = tokio::spawn(node.run());
+        let mut protocol = PROTOCOL;
+        let outcome = match timeout(PATIENCE, outcome(&mut events, &mut protocol)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err("the gateway did not decide in time".to_owned()),
+        };
+        let outcome = match outcome {
+            Ok(None) => {
+                report.ok(CONNECT, format!("the gateway lets this node in, protocol {protocol}"));
+                // As `connect` does; the gateway's answer tells whether the node may be used.
+                let stats = system::host_stats(data.path());
+                let _ = handle.publish(Publication::HostStats(stats)).await;
+                Outcome::LetIn
+            }
+            Ok(Some(refusal)) => {
+                let code = refusal.code();
+                let what = format!("{} ({})", refusal.message(), code.as_str());
+                if code == &RefusalCode::PairingRequired {
+                    report.ok(CONNECT, "the gateway takes the credentials");
+                } else {
+                    report.failed(CONNECT, what, refusal.cure());
+                }
+                Outcome::Denied(refusal)
+            }
+            Err(why) => {
+                report.failed(CONNECT, why, "look at the gateway's log: openclaw logs");
+                Outcome::Failed
+            }
+        };
+        Self { node: Some(Running { handle, events, run }), declared, outcome }
+    }
+
+    /// Why an operator is not to ask: where the node's own attempt showed that the token is wrong, another would only be one more
+    /// failure.
+    fn why_not_ask(&self, shown: &Shown) -> Option<&'static str> {
+        let welcome = match &self.outcome {
+            Outcome::LetIn | Outcome::NotMade => true,
+            Outcome::Denied(refusal) => refusal.code() == &RefusalCode::PairingRequired,
+            Outcome::Failed => false,
+        };
+        match welcome {
+            false => Some("the gateway did not let this node in"),
+            true if shown.token.is_none() && !shown.password => {
+                Some("the gateway's token or password is not at hand")
+            }
+            true => None,
+        }
+    }
+
+    /// Both approvals: the device's, and that of what the node may do.
+    async fn approval(&mut self, report: &mut Report, listed: Option<&Value>) {
+        let pending = listed.and_then(|node| node["pendingRequestId"].as_str());
+        let approve = |id: Option<&str>| {
+            match id.filter(|id| is_id(id)) {
+            Some(id) => format!(
+                "on the gateway: openclaw nodes approve {id} (or: clawnode openclaw approve {id})"
+            ),
+            None => "on the gateway: openclaw nodes pending, then openclaw nodes approve REQUEST_ID (or: clawnode openclaw nodes)".to_owned(),
+        }
+        };
+        match &self.outcome {
+            Outcome::LetIn => report.ok(DEVICE, "the gateway's operator has approved this device"),
+            Outcome::Denied(refusal) if refusal.code() == &RefusalCode::PairingRequired => {
+                let reason = refusal.reason().unwrap_or("not-paired");
+                let (request, command) = match refusal.request_id() {
+                    Some(id) => (
+                        format!(", request {id}"),
+                        format!("{} (or: clawnode openclaw approve {id})", refusal.cure()),
+                    ),
+                    None => (String::new(), refusal.cure()),
+                };
+                report.failed(
+                    DEVICE,
+                    format!("this device waits for the approval of the gateway's operator ({reason}{request})"),
+                    command,
+                );
+            }
+            _ if listed.is_some_and(|node| node["paired"] == true) => {
+                report.ok(DEVICE, "the gateway's operator has approved this device");
+            }
+            _ => report.skipped(DEVICE, "only a connection of this device tells"),
+        }
+        if let Some(node) = listed.filter(|_| pending.is_some()) {
+            let waiting = words(&node["pendingDeclaredCommands"]);
+            let what = match waiting.as_str() {
+                "" => "what this node may do".to_owned(),
+                commands => format!("these commands: {commands}"),
+            };
+            let id = pending.unwrap_or_default();
+            report.failed(
+                SURFACE,
+                format!("the gateway's operator has yet to approve {what} (request {id}); it gets no such work before"),
+                approve(pending),
+            );
+            return;
+        }
+        if !matches!(self.outcome, Outcome::LetIn) {
+            match listed {
+                Some(node) if node["approvalState"] == "approved" => {
+                    report.ok(SURFACE, "the gateway's operator has approved what this node may do");
+                }
+                _ => report.skipped(SURFACE, "it comes after the connection"),
+            }
+            return;
+        }
+        let told = match &mut self.node {
+            Some(node) => timeout(SURFACE_PATIENCE, usable(&mut node.events)).await,
+            None => Ok(None),
+        };
+        match told {
+            Ok(Some(true)) => {
+                report.ok(SURFACE, "the gateway's operator has approved what this node may do");
+            }
+            Ok(Some(false)) => report.failed(
+                SURFACE,
+                "the gateway's operator has yet to approve what this node may do; it gets no work before",
+                approve(None),
+            ),
+            Ok(None) | Err(_) => report.warning(
+                SURFACE,
+                "the gateway does not say whether this node may be used",
+                "look on the gateway: openclaw nodes status",
+            ),
+        }
+    }
+
+    async fn end(self) {
+        if let Some(Running { handle, run, .. }) = self.node {
+            handle.stop(Duration::ZERO);
+            let _ = timeout(PATIENCE, run).await;
+        }
+    }
+}
+
+/// Declared against effective commands.
+fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<Value>, String>) {
+    let node = match listed {
+        Ok(Some(node)) => node,
+        Ok(None) => {
+            return report.skipped(COMMANDS, "the gateway does not know this node yet");
+        }
+        Err(why) => {
+            return report.skipped(
+                COMMANDS,
+                format!("only an operator can see which the gateway lets through, and {why}; give its token with OPENCLAW_GATEWAY_TOKEN, or look on the gateway's machine: clawnode openclaw nodes"),
+            );
+        }
+    };
+    let effective: Vec<&str> = strings(&node["commands"]);
+    let waiting: Vec<&str> = strings(&node["pendingDeclaredCommands"]);
+    let dropped: Vec<&str> = attempt
+        .declared
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !effective.contains(name) && !waiting.contains(name))
+        .collect();
+    let shown = if effective.is_empty() { "none".to_owned() } else { effective.join(" ") };
+    let mut detail = format!("effective: {shown}");
+    if !waiting.is_empty() {
+        detail.push_str(&format!("; waiting for approval: {}", waiting.join(" ")));
+    }
+    if attempt.declared.is_empty() || dropped.is_empty() {
+        return report.ok(COMMANDS, detail);
+    }
+    let names = dropped.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(",");
+    report.warning(
+        COMMANDS,
+        format!("{detail}; declared and not let through: {}", dropped.join(" ")),
+        format!("serve fewer with --commands, or allow them on the gateway: openclaw config set gateway.nodes.commands.allow '[{names}]'"),
+    );
+}
+
+/// What the gateway makes of a `connect`: `None` if it lets the node in.
+async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<Refusal>>, String> {
+    loop {
+        let (refusal, retry_in) = match events.next().await {
+            Some(Event::Node(NodeEvent::Ready)) => return Ok(None),
+            Some(Event::Node(NodeEvent::Lost { reason, retry_in })) => match reason {
+                LostReason::Denied(refusal) => (refusal, retry_in),
+                LostReason::ProtocolChanged => continue,
+                other => return Err(other.to_string()),
+            },
+            Some(Event::Stopped(StopReason::Denied(refusal))) => (refusal, None),
+            Some(Event::Stopped(reason)) => return Err(reason.to_string()),
+            Some(_) => continue,
+            None => return Err("the node ended".to_owned()),
+        };
+        // The node tries again at once where it has something else to show, or another version to speak.
+        let again = match refusal.code() {
+            RefusalCode::ProtocolMismatch => {
+                *protocol = OLDER_PROTOCOL;
+                true
+            }
+            RefusalCode::Starting | RefusalCode::AuthTokenMismatch => true,
+            _ => false,
+        };
+        if !again || retry_in.is_none_or(|delay| delay > AT_ONCE) {
+            return Ok(Some(refusal));
+        }
+    }
+}
+
+/// Whether the gateway takes what the node publishes.
+async fn usable(events: &mut Events) -> Option<bool> {
+    loop {
+        match events.next().await? {
+            Event::Node(NodeEvent::Approved) => return Some(true),
+            Event::Node(NodeEvent::AwaitingApproval) => return Some(false),
+            Event::Stopped(_) | Event::Node(NodeEvent::Lost { .. }) => return None,
+            _ => {}
+        }
+    }
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn words(value: &Value) -> String {
+    strings(value).join(" ")
+}
+
+/// An id that can be put on a command line as it is.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+const CONNECT: &str = "connect";
+const DEVICE: &str = "device approval";
+const SURFACE: &str = "surface approval";
+const COMMANDS: &str = "commands";
+
+/// Without the second the gateway does not say what waits for approval.
+const SCOPES: [&str; 2] = ["operator.read", "operator.pairing"];
+
+/// How long the gateway has for its verdict; a gateway that starts takes ten seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The node's own questions after 250 ms, 500 ms and 1 s, and the way there and back.
+const SURFACE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What comes sooner is no backoff.
+const AT_ONCE: Duration = Duration::from_secs(3);
