@@ -168,3 +168,74 @@ fn progress_goes_in_numbered_pieces_of_16384_units() {
     // A character of two units is never parted.
     assert_eq!(sent(&"😀".repeat(8192)), [(3, 16_383), (4, 3)]);
 }
+
+#[test]
+fn without_a_time_or_with_none_that_is_one_nobody_is_in_a_hurry() {
+    for time in [None, Some(json!(0)), Some(json!(null)), Some(json!(-5)), Some(json!("soon"))] {
+        let mut stage = Stage::ready();
+        let mut payload =
+            json!({ "id": "i1", "nodeId": "x", "command": "system.which", "paramsJSON": "{}" });
+        if let Some(time) = &time {
+            payload["timeoutMs"] = time.clone();
+        }
+        stage.event("node.invoke.request", payload);
+        assert!(
+            !matches!(stage.node.deadline(), Some((_, Deadline::Answer))),
+            "{time:?}: {:?}",
+            stage.node.deadline()
+        );
+        stage.answer(stage.started[0], completed("{}"));
+        assert_eq!(stage.results(), 1, "{time:?}");
+    }
+}
+
+#[test]
+fn the_same_idempotency_key_twice_is_two_pieces_of_work() {
+    let mut stage = Stage::ready();
+    stage.invoke("i1", Value::Null, 0);
+    stage.invoke("i2", Value::Null, 0);
+    assert_eq!((stage.started.len(), stage.cancelled.len()), (2, 0));
+    stage.answer(stage.started[0], completed(r#""preflight""#));
+    stage.answer(stage.started[1], completed(r#""done""#));
+    let said = stage.heard.iter().map(|frame| &frame["params"]["payloadJSON"]);
+    assert_eq!(said.collect::<Vec<_>>(), [r#""preflight""#, r#""done""#]);
+}
+
+#[test]
+fn a_request_for_another_node_is_answered_in_this_nodes_name() {
+    let mut stage = Stage::ready();
+    let payload =
+        json!({ "id": "i1", "nodeId": "another", "command": "system.which", "paramsJSON": "{}" });
+    stage.event("node.invoke.request", payload);
+    stage.answer(stage.started[0], completed("{}"));
+    // A gateway refuses a result in another's name (openclaw page 11.2).
+    let device = Device::from(&Identity::from_seed([1; 32]));
+    assert_eq!(stage.result()["nodeId"], device.id());
+}
+
+#[test]
+fn a_result_that_came_too_late_for_the_gateway_is_no_news() {
+    let mut stage = Stage::ready();
+    stage.invoke("i1", Value::Null, 0);
+    stage.answer(stage.started[0], completed("{}"));
+    let events = stage.events.len();
+    let id = stage.heard[0]["id"].clone();
+    stage.say(
+        json!({ "type": "res", "id": id, "ok": true, "payload": { "ok": true, "ignored": true } }),
+    );
+    assert_eq!(stage.events.len(), events);
+}
+
+#[test]
+fn what_is_asked_while_the_device_token_is_being_kept_is_done_and_answered_once_it_is() {
+    let mut stage = Stage::new(Credentials::none(), |_| {});
+    stage.keeps_tokens = false;
+    stage.hello(json!({ "auth": { "deviceToken": "kept-token" } }));
+    assert_eq!(stage.node.phase(), Phase::Registering);
+    stage.heard.clear();
+    stage.invoke("i1", Value::Null, 0);
+    stage.answer(stage.started[0], completed("{}"));
+    assert_eq!(stage.results(), 0);
+    stage.give(Input::DeviceTokenKept);
+    assert_eq!((stage.node.phase(), stage.results()), (Phase::Ready, 1));
+}

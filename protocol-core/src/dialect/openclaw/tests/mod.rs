@@ -34,6 +34,7 @@ struct Stage {
     heard: Vec<Value>,
     events: Vec<Event>,
     kept: Vec<DeviceToken>,
+    keeps_tokens: bool,
     forgotten: usize,
     started: Vec<WorkId>,
     cancelled: Vec<WorkId>,
@@ -58,6 +59,7 @@ impl Stage {
             heard: Vec::new(),
             events: Vec::new(),
             kept: Vec::new(),
+            keeps_tokens: true,
             forgotten: 0,
             started: Vec::new(),
             cancelled: Vec::new(),
@@ -118,6 +120,9 @@ impl Stage {
             }
             Action::KeepDeviceToken(token) => {
                 self.kept.push(token);
+                if !self.keeps_tokens {
+                    return;
+                }
                 Input::DeviceTokenKept
             }
             Action::ForgetDeviceToken => {
