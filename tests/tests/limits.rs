@@ -98,6 +98,8 @@ const TABLE: &[Row] = &[
     both("node/config.rs calls", "1,024", "protocol-core/src/dialect/openclaw/tests/calls.rs::calls_without_a_reply_are_bounded"),
     both("MOST_CONNECT_BYTES", "64 KiB", "protocol-core/src/dialect/openclaw/tests/handshake.rs::the_path_gives_way_to_the_commands_and_then_there_is_no_more_room"),
     both("MOST_BYTES", "25 MiB, or what the gateway says", "protocol-core/src/dialect/openclaw/tests/invokes.rs::a_result_goes_as_text_as_it_is_or_not_at_all_as_the_gateway_has_room"),
+    both("websocket/limits.rs max_message (openclaw)", "25 MiB", "protocol-core/src/dialect/openclaw/tests/closing.rs::what_a_gateway_says_has_as_many_bytes_as_this_node_takes_and_not_one_more"),
+    both("MOST_OPERATOR_BYTES", "100 MiB", "adapters/tokio/tests/operator/asking.rs::a_message_of_100_mib_is_read_and_one_byte_more_is_not"),
     both("MOST_CHUNK_UNITS", "16,384", "protocol-core/src/dialect/openclaw/tests/invokes.rs::progress_goes_in_numbered_pieces_of_16384_units"),
     both("LONGEST_DELAY", "5 s", "protocol-core/src/dialect/openclaw/tests/publications.rs::what_is_said_too_early_is_said_again_and_a_missing_approval_is_told"),
     both("MOST_SETUP_CODE_BYTES", "24 KiB", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),

@@ -3,8 +3,12 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use clawnode_tokio::Node;
 use clawnode_tokio::openclaw::Openclaw;
-use clawnode_tokio::{CallError, CallFailed, Event, Handle, Limits, Node, NodeEvent};
+use clawnode_tokio::openclaw::operator::{
+    Access, Devices, NodeInfo, NotConnected, Operator, OperatorError, SetupCodeRequest,
+};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::client::read_token;
@@ -16,31 +20,23 @@ use crate::options::{self, Ask};
 /// Connects as an operator, asks, shows the answer, and is gone.
 pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
     let node = describe(&options)?;
-    let handle = node.handle();
-    let mut events = handle.events();
-    let running = tokio::spawn(node.run());
+    let operator = Operator::new(node.handle());
     let answer = async {
-        loop {
-            match events.next().await {
-                Some(Event::Node(NodeEvent::Ready)) => break,
-                Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
-                    return Err(Failure::new(UNAVAILABLE, chain(&reason)));
-                }
-                Some(Event::Stopped(reason)) => {
-                    return Err(Failure::new(
-                        REFUSED,
-                        format!("the gateway refuses this operator: {reason}"),
-                    ));
-                }
-                Some(_) => {}
-                None => return Err(Failure::new(UNAVAILABLE, "the connection ended")),
+        operator.connected().await.map_err(|error| match error {
+            NotConnected::Stopped(reason) => {
+                Failure::new(REFUSED, format!("the gateway refuses this operator: {reason}"))
             }
-        }
-        Operator { handle: &handle, json: options.json }.run(&options.ask).await
+            error => Failure::new(UNAVAILABLE, chain(&error)),
+        })?;
+        Asking { operator: &operator, json: options.json }.run(&options.ask).await
     };
-    let answer = answer.await;
-    handle.stop(Duration::ZERO);
-    let _ = running.await;
+    let asked = async {
+        let answer = answer.await;
+        operator.handle().stop(Duration::ZERO);
+        answer
+    };
+    // In this order, so that the first attempt to connect is not missed.
+    let (answer, _) = tokio::join!(biased; asked, node.run());
     answer
 }
 
@@ -58,10 +54,7 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     if let Some(password) = password(options.password.as_ref()) {
         openclaw = openclaw.password(password);
     }
-    let mut limits = Limits::default();
-    // A gateway gives an operator each answer of a node twice, as text and as it is.
-    limits.websocket.max_message *= 4;
-    let mut builder = builder.openclaw(openclaw).limits(limits);
+    let mut builder = builder.openclaw(openclaw);
     let known = || std::env::var("OPENCLAW_GATEWAY_TOKEN").ok().filter(|token| !token.is_empty());
     if let Some(token) = read_token(&options.token)? {
         builder = builder.token(token.expose());
@@ -80,57 +73,50 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     builder.build().map_err(|error| usage(&error))
 }
 
-struct Operator<'a> {
-    handle: &'a Handle,
+struct Asking<'a> {
+    operator: &'a Operator,
     json: bool,
 }
 
-impl Operator<'_> {
+impl Asking<'_> {
     async fn run(&self, ask: &Ask) -> Result<(), Failure> {
+        let operator = self.operator;
         match ask {
             Ask::Nodes => {
-                let list = self.call("node.list", json!({})).await?;
-                self.show(&list, |out, list| nodes(out, &list["nodes"]))
+                let list = operator.nodes().await.map_err(failed)?;
+                self.show(&json!({ "nodes": list }), |out| nodes(out, &list))
             }
             Ask::Devices => {
-                let list = self.call("device.pair.list", json!({})).await?;
-                self.show(&list, devices)
+                let list = operator.devices().await.map_err(failed)?;
+                self.show(&list, |out| devices(out, &list))
             }
             Ask::Approve { request_id, all } => self.approve(request_id.as_deref(), *all).await,
             Ask::Invoke { node, command, params, timeout } => {
                 let node = self.node_id(node).await?;
-                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                let asked = json!({
-                    "nodeId": node,
-                    "command": command,
-                    "params": parsed(params.as_deref())?,
-                    "timeoutMs": timeout_ms,
-                    "idempotencyKey": random_key()?,
-                });
-                let grace = Duration::from_secs(10);
-                let answer: Value = self
-                    .handle
-                    .call_within("node.invoke", &asked, *timeout + grace)
-                    .await
-                    .map_err(failed)?;
-                self.show(&answer, |out, answer| writeln!(out, "{:#}", answer["payload"]))
+                let params = parsed(params.as_deref())?;
+                let result: Value =
+                    operator.invoke(&node, command, &params, *timeout).await.map_err(failed)?;
+                self.show(&result, |out| writeln!(out, "{result:#}"))
             }
             Ask::Call { method, params } => {
-                let answer = self.call(method, parsed(params.as_deref())?).await?;
-                writeln!(io::stdout(), "{answer:#}")?;
-                Ok(())
+                let params = parsed(params.as_deref())?;
+                let answer: Value = operator.call(method, &params).await.map_err(failed)?;
+                self.show(&answer, |out| writeln!(out, "{answer:#}"))
             }
             Ask::SetupCode { public_url, limited } => {
-                let profile = if *limited { "limited" } else { "node" };
-                let mut asked = json!({ "bootstrapProfile": profile });
-                if let Some(url) = public_url {
-                    asked["publicUrl"] = json!(url);
-                }
-                let answer = self.call("device.pair.setupCode", asked).await?;
-                self.show(&answer, |out, answer| {
-                    let code = answer["setupCode"].as_str().unwrap_or_default();
-                    writeln!(out, "oc-pair://{code}")
-                })
+                let access = if *limited { Access::Limited } else { Access::Node };
+                let mut request = SetupCodeRequest::new(access);
+                request.public_url.clone_from(public_url);
+                let made = operator.setup_code(&request).await.map_err(failed)?;
+                let code = made.setup_code.expose();
+                let shown = json!({
+                    "setupCode": code,
+                    "setupId": made.setup_id,
+                    "gatewayUrl": made.gateway_url,
+                    "access": made.access,
+                    "expiresAtMs": made.expires_at_ms,
+                });
+                self.show(&shown, |out| writeln!(out, "oc-pair://{code}"))
             }
         }
     }
@@ -138,16 +124,25 @@ impl Operator<'_> {
     /// Approves devices and what nodes may do, whichever a request is about.
     async fn approve(&self, request_id: Option<&str>, all: bool) -> Result<(), Failure> {
         let mut approved = Vec::new();
-        for (list, approve) in
-            [("device.pair.list", "device.pair.approve"), ("node.pair.list", "node.pair.approve")]
-        {
-            let pending = self.call(list, json!({})).await?;
-            for request in pending["pending"].as_array().into_iter().flatten() {
-                let Some(id) = request["requestId"].as_str() else { continue };
-                if all || request_id == Some(id) {
-                    self.call(approve, json!({ "requestId": id })).await?;
-                    approved.push(request.clone());
-                }
+        let wanted = |id: &str| all || request_id == Some(id);
+        for request in self.operator.devices().await.map_err(failed)?.pending {
+            if wanted(&request.request_id) {
+                self.operator.approve_device(&request.request_id).await.map_err(failed)?;
+                approved.push((
+                    request.request_id.clone(),
+                    name(&request.display_name),
+                    json!(request),
+                ));
+            }
+        }
+        for request in self.operator.node_pairings().await.map_err(failed)?.pending {
+            if wanted(&request.request_id) {
+                self.operator.approve_node(&request.request_id).await.map_err(failed)?;
+                approved.push((
+                    request.request_id.clone(),
+                    name(&request.display_name),
+                    json!(request),
+                ));
             }
         }
         if approved.is_empty() {
@@ -156,9 +151,10 @@ impl Operator<'_> {
                 "no such request waits for approval; `clawnode openclaw devices` and `... nodes` show those that do",
             ));
         }
-        self.show(&Value::Array(approved), |out, approved| {
-            for request in approved.as_array().into_iter().flatten() {
-                writeln!(out, "approved {} {}", text(&request["requestId"]), name(request))?;
+        let requests: Vec<_> = approved.iter().map(|(.., request)| request).collect();
+        self.show(&requests, |out| {
+            for (id, name, _) in &approved {
+                writeln!(out, "approved {} {name}", text(id))?;
             }
             Ok(())
         })
@@ -166,90 +162,83 @@ impl Operator<'_> {
 
     /// The id of a node that people call by its name.
     async fn node_id(&self, node: &str) -> Result<String, Failure> {
-        let list = self.call("node.list", json!({})).await?;
-        let nodes = list["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let found: Vec<&str> = nodes
-            .iter()
-            .filter(|known| known["nodeId"] == node || known["displayName"] == node)
-            .filter_map(|known| known["nodeId"].as_str())
+        let nodes = self.operator.nodes().await.map_err(failed)?;
+        let mut found: Vec<NodeInfo> = nodes
+            .into_iter()
+            .filter(|known| known.node_id == node || known.display_name.as_deref() == Some(node))
             .collect();
-        match found[..] {
-            [id] => Ok(id.to_owned()),
-            [] => Err(Failure::new(
+        match found.len() {
+            1 => Ok(found.remove(0).node_id),
+            0 => Err(Failure::new(
                 FAILED,
                 format!("the gateway knows no node `{node}`; `clawnode openclaw nodes` lists them"),
             )),
-            _ => Err(Failure::new(
+            several => Err(Failure::new(
                 FAILED,
-                format!("{} nodes are called `{node}`; give the id", found.len()),
+                format!("{several} nodes are called `{node}`; give the id"),
             )),
         }
     }
 
-    async fn call(&self, method: &str, params: Value) -> Result<Value, Failure> {
-        self.handle.call(method, &params).await.map_err(failed)
-    }
-
     fn show(
         &self,
-        answer: &Value,
-        people: impl FnOnce(&mut io::StdoutLock<'_>, &Value) -> io::Result<()>,
+        answer: &impl Serialize,
+        people: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{answer:#}")?;
+            let json = serde_json::to_string_pretty(answer).map_err(io::Error::from)?;
+            writeln!(out, "{json}")?;
         } else {
-            people(&mut out, answer)?;
+            people(&mut out)?;
         }
         Ok(())
     }
 }
 
-fn nodes(out: &mut impl io::Write, nodes: &Value) -> io::Result<()> {
+fn nodes(out: &mut impl io::Write, nodes: &[NodeInfo]) -> io::Result<()> {
     writeln!(out, "{:64}  {:20}  {:9}  COMMANDS (PENDING)", "NODE ID", "NAME", "STATUS")?;
-    for node in nodes.as_array().into_iter().flatten() {
-        let status = if node["connected"] == true { "connected" } else { "away" };
-        let pending = words(&node["pendingDeclaredCommands"]);
+    for node in nodes {
+        let status = if node.connected { "connected" } else { "away" };
+        let pending = words(&node.pending_declared_commands);
         let pending = if pending.is_empty() { pending } else { format!(" ({pending})") };
-        let (id, name) = (text(&node["nodeId"]), text(&node["displayName"]));
-        writeln!(out, "{id:64}  {name:20}  {status:9}  {}{pending}", words(&node["commands"]))?;
-        if let Some(request) = node["pendingRequestId"].as_str() {
-            writeln!(out, "    waits for: clawnode openclaw approve {request}")?;
+        let (id, name) = (text(&node.node_id), name(&node.display_name));
+        writeln!(out, "{id:64}  {name:20}  {status:9}  {}{pending}", words(&node.commands))?;
+        if let Some(request) = &node.pending_request_id {
+            writeln!(out, "    waits for: clawnode openclaw approve {}", text(request))?;
         }
     }
     Ok(())
 }
 
-fn devices(out: &mut io::StdoutLock<'_>, list: &Value) -> io::Result<()> {
+fn devices(out: &mut impl io::Write, devices: &Devices) -> io::Result<()> {
     writeln!(out, "{:64}  {:20}  {:8}  STATUS", "DEVICE ID", "NAME", "ROLE")?;
-    for device in list["pending"].as_array().into_iter().flatten() {
-        let request = text(&device["requestId"]);
-        let (id, role) = (text(&device["deviceId"]), text(&device["role"]));
+    for device in &devices.pending {
+        let (id, request) = (text(&device.device_id), text(&device.request_id));
+        let (name, role) = (name(&device.display_name), name(&device.role));
         writeln!(
             out,
-            "{id:64}  {:20}  {role:8}  waits for: clawnode openclaw approve {request}",
-            name(device)
+            "{id:64}  {name:20}  {role:8}  waits for: clawnode openclaw approve {request}"
         )?;
     }
-    for device in list["paired"].as_array().into_iter().flatten() {
-        let (id, role) = (text(&device["deviceId"]), words(&device["roles"]));
-        writeln!(out, "{id:64}  {:20}  {role:8}  paired", name(device))?;
+    for device in &devices.paired {
+        let (id, role) = (text(&device.device_id), words(&device.roles));
+        writeln!(out, "{id:64}  {:20}  {role:8}  paired", name(&device.display_name))?;
     }
     Ok(())
 }
 
-fn name(value: &Value) -> String {
-    text(&value["displayName"])
+fn name(name: &Option<String>) -> String {
+    text(name.as_deref().unwrap_or_default())
 }
 
 /// Text of others, without what a terminal would obey.
-fn text(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
+fn text(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn words(value: &Value) -> String {
-    value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ")
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| text(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn parsed(params: Option<&str>) -> Result<Value, Failure> {
@@ -257,15 +246,9 @@ fn parsed(params: Option<&str>) -> Result<Value, Failure> {
         .map_err(|error| Failure::usage(format!("the parameters must be JSON: {error}")))
 }
 
-fn random_key() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new(FAILED, error.to_string()))?;
-    Ok(data_encoding::HEXLOWER.encode(&bytes))
-}
-
-fn failed(error: CallFailed) -> Failure {
+fn failed(error: OperatorError) -> Failure {
     let code = match &error {
-        CallFailed::Gateway(CallError::Refused { .. }) => FAILED,
+        OperatorError::Refused(_) => FAILED,
         _ => UNAVAILABLE,
     };
     Failure::new(code, chain(&error))

@@ -33,20 +33,19 @@ fn a_call_may_be_refused_come_to_nothing_or_be_cut_off() {
     for id in 0..3 {
         call(&mut stage, id, 1000 + id).unwrap();
     }
-    let error =
-        json!({ "code": "FORBIDDEN", "message": "no", "retryAfterMs": 5, "details": { "a": 1 } });
+    let error = json!({ "code": "FORBIDDEN", "message": "no", "retryable": true, "retryAfterMs": 5, "details": { "a": 1 } });
     stage.say(json!({ "type": "res", "id": "c0", "ok": false, "error": error }));
     assert_eq!(stage.wait(), Deadline::Answer);
     stage.give(Input::Disconnected("cut"));
     match &*stage.replies {
         [
-            (CallId(0), Err(CallError::Refused { code, message, details, retry_after })),
+            (CallId(0), Err(CallError::Refused { code, message, details, retryable, retry_after })),
             (CallId(1), Err(CallError::TimedOut)),
             (CallId(2), Err(CallError::Disconnected)),
         ] => {
             assert_eq!((code.as_str(), message.as_str()), ("FORBIDDEN", "no"));
             assert_eq!(details.as_ref().unwrap().get(), r#"{"a":1}"#);
-            assert_eq!(*retry_after, Some(Duration::from_millis(5)));
+            assert_eq!((*retryable, *retry_after), (true, Some(Duration::from_millis(5))));
         }
         other => panic!("{other:?}"),
     }
