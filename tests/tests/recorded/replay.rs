@@ -399,10 +399,9 @@ impl<'a> Replay<'a> {
         let Ok(mut message) = serde_json::from_str::<Value>(text) else {
             return self.stage.receive_message(text);
         };
-        if message["type"] == "event" && message["event"] == "shutdown" {
-            if let Some(ms) = message["payload"]["restartExpectedMs"].as_u64() {
-                self.next = Next::Told(ms);
-            }
+        let back_in = &message["payload"]["restartExpectedMs"];
+        if let Some(ms) = back_in.as_u64().filter(|_| message["event"] == "shutdown") {
+            self.next = Next::Told(ms);
         }
         let recorded = message["id"].as_str().filter(|_| message["type"] == "res");
         let Some(id) = recorded.map(|id| self.ids.get(id).cloned()) else {

@@ -12,9 +12,12 @@ use serde_json::{Value, json};
 use crate::gateway::{self, Reply};
 use crate::{connected, soon};
 
+/// Methods, their parameters, and the replies.
+type Answers = VecDeque<(String, Value, Value)>;
+
 /// What was asked and answered after the operator was let in, and what it was told unasked.
 struct Recording {
-    answers: VecDeque<(String, Value, Value)>,
+    answers: Answers,
     events: Vec<Value>,
 }
 
@@ -49,7 +52,7 @@ fn read(file: &str) -> Recording {
 }
 
 /// A gateway that gives the recorded answers, in their order, to the recorded requests and no others.
-fn play(recording: Recording) -> (String, Arc<Mutex<VecDeque<(String, Value, Value)>>>) {
+fn play(recording: Recording) -> (String, Arc<Mutex<Answers>>) {
     let answers = Arc::new(Mutex::new(recording.answers));
     let left = Arc::clone(&answers);
     let url = gateway::start(recording.events, move |method, params| {

@@ -58,7 +58,7 @@ pub struct Refused {
 }
 
 /// What a node says when a command fails.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct NodeError {
@@ -68,12 +68,6 @@ pub struct NodeError {
     /// The node's sentence for people; empty if it has none.
     #[serde(deserialize_with = "lenient")]
     pub message: String,
-}
-
-impl Default for NodeError {
-    fn default() -> Self {
-        Self { code: String::new(), message: String::new() }
-    }
 }
 
 impl fmt::Display for Refused {
