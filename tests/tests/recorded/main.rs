@@ -2,6 +2,7 @@
 //!
 //! The recordings and where they are from: `tests/recordings/openclaw/README.md`.
 
+mod difference;
 mod recording;
 mod refused;
 mod replay;

@@ -1,6 +1,8 @@
 //! A recording played to a node, and what the node says held against what the recorded node said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use clawnode_protocol::dialect::openclaw::verify;
 use clawnode_protocol::node::{HostStats, Input, Publication};
@@ -9,40 +11,9 @@ use clawnode_protocol::{Failure, Outcome};
 use clawnode_tests::json;
 use serde_json::Value;
 
+use crate::difference::Difference;
 use crate::recording::{Recording, What};
 use crate::stage::{Heard, Stage, credentials, delays};
-
-/// Where this node means to differ from the recorded one. Every other difference is a mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Difference {
-    /// It offers no compression: a gateway never accepts it.
-    NoCompression,
-    /// It publishes host stats as JSON, not as JSON in a string: the protocol has both, and this needs no second parser.
-    StatsAsJson,
-    /// It publishes no runner inventory, skills or plugin tools: it has none.
-    NothingElsePublished,
-    /// It says host stats again as long as they are refused, as the recorded node does with its runner inventory, and it learns
-    /// from that whether it is approved. What the gateway answered to the latter is told to the former.
-    StatsSaidAgain,
-    /// It sends no `exec.finished` and `exec.denied`: those belong to `system.run`, which it does not serve.
-    NoExecEvents,
-    /// It sends no heartbeats and no streams while a file is carried: it serves no such command.
-    NoStreams,
-    /// It sends every result as text. The recorded node sends those of MCP tools as they are; operators get both forms of both.
-    ResultAsText,
-    /// A result carries this node's id even if the request was for another one: a gateway refuses any other id.
-    OwnNodeId,
-    /// It says why it stops: with code 1001, not without a code.
-    SaysThatItStops,
-    /// It answers a close frame with its code, and without words of its own.
-    ClosesWithTheSameCode,
-    /// Its delays are drawn from their upper half, so that nodes that lost the same gateway do not come back together.
-    Jitter,
-    /// It comes back when the gateway said that it will be back, not after the usual delay.
-    ComesBackWhenTold,
-    /// It asks again now and then whether it was approved. The recorded node waits for somebody to start it again.
-    AsksForApproval,
-}
 
 /// How a recording leaves the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,8 +209,7 @@ impl<'a> Replay<'a> {
         self.stage.cut();
         self.ended();
         assert_eq!(self.stage.heard, [], "nothing more is said on a connection");
-        let is_first = index == 0;
-        if !is_first {
+        if index > 0 {
             self.check_delay(recorded_delay);
         }
         while !self.stage.wants_stream {
@@ -250,10 +220,10 @@ impl<'a> Replay<'a> {
         self.next = Next::Usual;
         self.ended_at = None;
         // What a node publishes, it has before it connects.
-        let first_stats = self.recording.lines[index + 1..]
+        let mut of_it = self.recording.lines[index + 1..]
             .iter()
             .take_while(|line| !matches!(line.what, What::Opened));
-        let first_stats = first_stats.into_iter().find_map(|line| match &line.what {
+        let first_stats = of_it.find_map(|line| match &line.what {
             What::FromNode(message) => host_stats(message),
             _ => None,
         });
@@ -296,7 +266,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn delay(&self) -> std::ops::RangeInclusive<u64> {
+    fn delay(&self) -> RangeInclusive<u64> {
         match self.next {
             Next::Usual => delays::usual(self.failures),
             Next::Told(ms) => delays::about(ms),
@@ -350,7 +320,7 @@ impl<'a> Replay<'a> {
         }
         self.connection.node_closed = true;
         if code.is_none() {
-            self.stage.give(Input::Stop(std::time::Duration::ZERO));
+            self.stage.give(Input::Stop(Duration::ZERO));
             self.differs(Difference::SaysThatItStops);
             assert_eq!(self.expect(), Heard::Close(Some(1001), "the node is stopping".to_owned()));
             return;

@@ -4,13 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
-use crate::recording::{Recording, What};
-use crate::replay::Difference::{
-    AsksForApproval, ClosesWithTheSameCode, ComesBackWhenTold, Jitter, NoCompression, NoExecEvents,
-    NoStreams, NothingElsePublished, OwnNodeId, ResultAsText, SaysThatItStops, StatsAsJson,
-    StatsSaidAgain,
+use crate::difference::Difference::{
+    self, AsksForApproval, ClosesWithTheSameCode, ComesBackWhenTold, Jitter, NoCompression,
+    NoExecEvents, NoStreams, NothingElsePublished, OwnNodeId, ResultAsText, SaysThatItStops,
+    StatsAsJson, StatsSaidAgain,
 };
-use crate::replay::{Difference, Left, Report, replay, replay_serving_nothing};
+use crate::recording::{Recording, What};
+use crate::replay::{Left, Report, replay, replay_serving_nothing};
 use crate::stage::Stage;
 
 macro_rules! replayed {
