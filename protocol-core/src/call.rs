@@ -36,6 +36,8 @@ pub enum CallError {
         message: String,
         /// What else it said, JSON.
         details: Option<Box<RawValue>>,
+        /// Whether it says that another try may do.
+        retryable: bool,
         /// When it may be worth another try.
         retry_after: Option<Duration>,
     },

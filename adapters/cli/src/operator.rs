@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clawnode_protocol::dialect::openclaw::{Refusal, RefusalCode};
 use clawnode_tokio::openclaw::Openclaw;
-use clawnode_tokio::{
-    CallError, CallFailed, Event, Events, Handle, Limits, LostReason, Node, NodeEvent, StopReason,
+use clawnode_tokio::openclaw::operator::{
+    Access, Devices, NodeInfo, NotConnected, Operator, OperatorError, SetupCodeRequest,
 };
+use clawnode_tokio::{LostReason, Node, StopReason};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::connect::{fingerprint, password, with_token};
@@ -19,43 +21,40 @@ use crate::options::{self, Ask};
 /// Connects as an operator, asks, shows the answer, and is gone.
 pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
     let node = describe(&options)?;
-    connected(node, async |handle| Operator { handle, json: options.json }.run(&options.ask).await)
-        .await
+    connected(node, async |operator| {
+        Asking { operator, json: options.json }.run(&options.ask).await
+    })
+    .await
 }
 
 /// Does something with a connection, which ends afterwards.
 pub(crate) async fn connected<T>(
     node: Node,
-    work: impl AsyncFnOnce(&Handle) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(&Operator) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let handle = node.handle();
-    let mut events = handle.events();
-    let running = tokio::spawn(node.run());
-    let answer = match ready(&mut events).await {
-        Ok(()) => work(&handle).await,
-        Err(failure) => Err(failure),
+    let operator = Operator::new(node.handle());
+    let answer = async {
+        let answer = match operator.connected().await {
+            Ok(()) => work(&operator).await,
+            Err(why) => Err(not_connected(&why)),
+        };
+        operator.handle().stop(Duration::ZERO);
+        answer
     };
-    handle.stop(Duration::ZERO);
-    let _ = running.await;
+    // In this order, so that the first attempt to connect is not missed.
+    let (answer, _) = tokio::join!(biased; answer, node.run());
     answer
 }
 
-async fn ready(events: &mut Events) -> Result<(), Failure> {
-    loop {
-        match events.next().await {
-            Some(Event::Node(NodeEvent::Ready)) => return Ok(()),
-            Some(Event::Node(NodeEvent::Lost { reason: LostReason::Denied(refusal), .. }))
-            | Some(Event::Stopped(StopReason::Denied(refusal))) => return Err(denied(&refusal)),
-            Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
-                return Err(Failure::new(
-                    UNAVAILABLE,
-                    format!("{reason}\n`clawnode doctor` finds out why"),
-                ));
-            }
-            Some(Event::Stopped(reason)) => return Err(refused(&reason)),
-            Some(_) => {}
-            None => return Err(Failure::new(UNAVAILABLE, "the connection ended")),
+fn not_connected(why: &NotConnected) -> Failure {
+    match why {
+        NotConnected::Lost(LostReason::Denied(refusal))
+        | NotConnected::Stopped(StopReason::Denied(refusal)) => denied(refusal),
+        NotConnected::Stopped(reason) => refused(reason),
+        NotConnected::Lost(reason) => {
+            Failure::new(UNAVAILABLE, format!("{reason}\n`clawnode doctor` finds out why"))
         }
+        other => Failure::new(UNAVAILABLE, chain(other)),
     }
 }
 
@@ -94,10 +93,7 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     if let Some(password) = password(options.password.as_ref(), &environment) {
         openclaw = openclaw.password(password);
     }
-    let mut limits = Limits::default();
-    // A gateway gives an operator each answer of a node twice, as text and as it is.
-    limits.websocket.max_message *= 4;
-    let builder = environment.apply(builder.openclaw(openclaw).limits(limits));
+    let builder = environment.apply(builder.openclaw(openclaw));
     let mut builder = with_token(builder, &options.token, &environment)?;
     if let Some(file) = &options.tls_ca {
         builder = builder.tls_ca(file);
@@ -108,57 +104,50 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     builder.build().map_err(|error| usage(&error))
 }
 
-struct Operator<'a> {
-    handle: &'a Handle,
+struct Asking<'a> {
+    operator: &'a Operator,
     json: bool,
 }
 
-impl Operator<'_> {
+impl Asking<'_> {
     async fn run(&self, ask: &Ask) -> Result<(), Failure> {
+        let operator = self.operator;
         match ask {
             Ask::Nodes => {
-                let list = self.call("node.list", json!({})).await?;
-                self.show(&list, |out, list| nodes(out, &list["nodes"]))
+                let list = operator.nodes().await.map_err(failed)?;
+                self.show(&json!({ "nodes": list }), |out| nodes(out, &list))
             }
             Ask::Devices => {
-                let list = self.call("device.pair.list", json!({})).await?;
-                self.show(&list, devices)
+                let list = operator.devices().await.map_err(failed)?;
+                self.show(&list, |out| devices(out, &list))
             }
             Ask::Approve { request_id, all } => self.approve(request_id.as_deref(), *all).await,
             Ask::Invoke { node, command, params, timeout } => {
                 let node = self.node_id(node).await?;
-                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                let asked = json!({
-                    "nodeId": node,
-                    "command": command,
-                    "params": parsed(params.as_deref())?,
-                    "timeoutMs": timeout_ms,
-                    "idempotencyKey": random_key()?,
-                });
-                let grace = Duration::from_secs(10);
-                let answer: Value = self
-                    .handle
-                    .call_within("node.invoke", &asked, *timeout + grace)
-                    .await
-                    .map_err(failed)?;
-                self.show(&answer, |out, answer| writeln!(out, "{:#}", answer["payload"]))
+                let params = parsed(params.as_deref())?;
+                let result: Value =
+                    operator.invoke(&node, command, &params, *timeout).await.map_err(failed)?;
+                self.show(&result, |out| writeln!(out, "{result:#}"))
             }
             Ask::Call { method, params } => {
-                let answer = self.call(method, parsed(params.as_deref())?).await?;
-                writeln!(io::stdout(), "{answer:#}")?;
-                Ok(())
+                let params = parsed(params.as_deref())?;
+                let answer: Value = operator.call(method, &params).await.map_err(failed)?;
+                self.show(&answer, |out| writeln!(out, "{answer:#}"))
             }
             Ask::SetupCode { public_url, limited } => {
-                let profile = if *limited { "limited" } else { "node" };
-                let mut asked = json!({ "bootstrapProfile": profile });
-                if let Some(url) = public_url {
-                    asked["publicUrl"] = json!(url);
-                }
-                let answer = self.call("device.pair.setupCode", asked).await?;
-                self.show(&answer, |out, answer| {
-                    let code = answer["setupCode"].as_str().unwrap_or_default();
-                    writeln!(out, "oc-pair://{code}")
-                })
+                let access = if *limited { Access::Limited } else { Access::Node };
+                let mut request = SetupCodeRequest::new(access);
+                request.public_url.clone_from(public_url);
+                let made = operator.setup_code(&request).await.map_err(failed)?;
+                let code = made.setup_code.expose();
+                let shown = json!({
+                    "setupCode": code,
+                    "setupId": made.setup_id,
+                    "gatewayUrl": made.gateway_url,
+                    "access": made.access,
+                    "expiresAtMs": made.expires_at_ms,
+                });
+                self.show(&shown, |out| writeln!(out, "oc-pair://{code}"))
             }
         }
     }
@@ -166,16 +155,25 @@ impl Operator<'_> {
     /// Approves devices and what nodes may do, whichever a request is about.
     async fn approve(&self, request_id: Option<&str>, all: bool) -> Result<(), Failure> {
         let mut approved = Vec::new();
-        for (list, approve) in
-            [("device.pair.list", "device.pair.approve"), ("node.pair.list", "node.pair.approve")]
-        {
-            let pending = self.call(list, json!({})).await?;
-            for request in pending["pending"].as_array().into_iter().flatten() {
-                let Some(id) = request["requestId"].as_str() else { continue };
-                if all || request_id == Some(id) {
-                    self.call(approve, json!({ "requestId": id })).await?;
-                    approved.push(request.clone());
-                }
+        let wanted = |id: &str| all || request_id == Some(id);
+        for request in self.operator.devices().await.map_err(failed)?.pending {
+            if wanted(&request.request_id) {
+                self.operator.approve_device(&request.request_id).await.map_err(failed)?;
+                approved.push((
+                    request.request_id.clone(),
+                    name(&request.display_name),
+                    json!(request),
+                ));
+            }
+        }
+        for request in self.operator.node_pairings().await.map_err(failed)?.pending {
+            if wanted(&request.request_id) {
+                self.operator.approve_node(&request.request_id).await.map_err(failed)?;
+                approved.push((
+                    request.request_id.clone(),
+                    name(&request.display_name),
+                    json!(request),
+                ));
             }
         }
         if approved.is_empty() {
@@ -184,9 +182,10 @@ impl Operator<'_> {
                 "no such request waits for approval; `clawnode openclaw devices` and `... nodes` show those that do",
             ));
         }
-        self.show(&Value::Array(approved), |out, approved| {
-            for request in approved.as_array().into_iter().flatten() {
-                writeln!(out, "approved {} {}", text(&request["requestId"]), name(request))?;
+        let requests: Vec<_> = approved.iter().map(|(.., request)| request).collect();
+        self.show(&requests, |out| {
+            for (id, name, _) in &approved {
+                writeln!(out, "approved {} {name}", text(id))?;
             }
             Ok(())
         })
@@ -194,12 +193,11 @@ impl Operator<'_> {
 
     /// The id of a node that people call by its name.
     async fn node_id(&self, node: &str) -> Result<String, Failure> {
-        let list = self.call("node.list", json!({})).await?;
-        let nodes = list["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let nodes = self.operator.nodes().await.map_err(failed)?;
         let found: Vec<&str> = nodes
             .iter()
-            .filter(|known| known["nodeId"] == node || known["displayName"] == node)
-            .filter_map(|known| known["nodeId"].as_str())
+            .filter(|known| known.node_id == node || known.display_name.as_deref() == Some(node))
+            .map(|known| known.node_id.as_str())
             .collect();
         match found[..] {
             [id] => Ok(id.to_owned()),
@@ -218,70 +216,65 @@ impl Operator<'_> {
         }
     }
 
-    async fn call(&self, method: &str, params: Value) -> Result<Value, Failure> {
-        self.handle.call(method, &params).await.map_err(failed)
-    }
-
     fn show(
         &self,
-        answer: &Value,
-        people: impl FnOnce(&mut io::StdoutLock<'_>, &Value) -> io::Result<()>,
+        answer: &impl Serialize,
+        people: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{answer:#}")?;
+            let json = serde_json::to_string_pretty(answer).map_err(io::Error::from)?;
+            writeln!(out, "{json}")?;
         } else {
-            people(&mut out, answer)?;
+            people(&mut out)?;
         }
         Ok(())
     }
 }
 
-fn nodes(out: &mut impl io::Write, nodes: &Value) -> io::Result<()> {
+fn nodes(out: &mut impl io::Write, nodes: &[NodeInfo]) -> io::Result<()> {
     writeln!(out, "{:64}  {:20}  {:9}  COMMANDS (PENDING)", "NODE ID", "NAME", "STATUS")?;
-    for node in nodes.as_array().into_iter().flatten() {
-        let status = if node["connected"] == true { "connected" } else { "away" };
-        let pending = words(&node["pendingDeclaredCommands"]);
+    for node in nodes {
+        let status = if node.connected { "connected" } else { "away" };
+        let pending = words(&node.pending_declared_commands);
         let pending = if pending.is_empty() { pending } else { format!(" ({pending})") };
-        let (id, name) = (text(&node["nodeId"]), text(&node["displayName"]));
-        writeln!(out, "{id:64}  {name:20}  {status:9}  {}{pending}", words(&node["commands"]))?;
-        if let Some(request) = node["pendingRequestId"].as_str() {
-            writeln!(out, "    waits for: clawnode openclaw approve {request}")?;
+        let (id, name) = (text(&node.node_id), name(&node.display_name));
+        writeln!(out, "{id:64}  {name:20}  {status:9}  {}{pending}", words(&node.commands))?;
+        if let Some(request) = &node.pending_request_id {
+            writeln!(out, "    waits for: clawnode openclaw approve {}", text(request))?;
         }
     }
     Ok(())
 }
 
-fn devices(out: &mut io::StdoutLock<'_>, list: &Value) -> io::Result<()> {
+fn devices(out: &mut impl io::Write, devices: &Devices) -> io::Result<()> {
     writeln!(out, "{:64}  {:20}  {:8}  STATUS", "DEVICE ID", "NAME", "ROLE")?;
-    for device in list["pending"].as_array().into_iter().flatten() {
-        let request = text(&device["requestId"]);
-        let (id, role) = (text(&device["deviceId"]), text(&device["role"]));
+    for device in &devices.pending {
+        let (id, request) = (text(&device.device_id), text(&device.request_id));
+        let (name, role) = (name(&device.display_name), name(&device.role));
         writeln!(
             out,
-            "{id:64}  {:20}  {role:8}  waits for: clawnode openclaw approve {request}",
-            name(device)
+            "{id:64}  {name:20}  {role:8}  waits for: clawnode openclaw approve {request}"
         )?;
     }
-    for device in list["paired"].as_array().into_iter().flatten() {
-        let (id, role) = (text(&device["deviceId"]), words(&device["roles"]));
-        writeln!(out, "{id:64}  {:20}  {role:8}  paired", name(device))?;
+    for device in &devices.paired {
+        let (id, role) = (text(&device.device_id), words(&device.roles));
+        writeln!(out, "{id:64}  {:20}  {role:8}  paired", name(&device.display_name))?;
     }
     Ok(())
 }
 
-fn name(value: &Value) -> String {
-    text(&value["displayName"])
+fn name(name: &Option<String>) -> String {
+    text(name.as_deref().unwrap_or_default())
 }
 
 /// Text of others, without what a terminal would obey.
-fn text(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
+fn text(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn words(value: &Value) -> String {
-    value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ")
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| text(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn parsed(params: Option<&str>) -> Result<Value, Failure> {
@@ -289,27 +282,18 @@ fn parsed(params: Option<&str>) -> Result<Value, Failure> {
         .map_err(|error| Failure::usage(format!("the parameters must be JSON: {error}")))
 }
 
-fn random_key() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new(FAILED, error.to_string()))?;
-    Ok(data_encoding::HEXLOWER.encode(&bytes))
-}
-
-pub(crate) fn failed(error: CallFailed) -> Failure {
-    let (code, advice) = match &error {
-        CallFailed::Gateway(CallError::Refused { message, .. }) => {
-            let advice = if message.contains("pairing changed") {
-                "\nwhat the node may do is not approved yet; `clawnode openclaw nodes` shows what waits, `clawnode openclaw approve` approves it"
-            } else if message.contains("only bound to loopback") {
-                "\nsay where the device will reach the gateway with --public-url; on this machine alone that is ws://127.0.0.1:18789"
-            } else {
-                ""
-            };
-            (FAILED, advice)
-        }
-        _ => (UNAVAILABLE, ""),
+pub(crate) fn failed(error: OperatorError) -> Failure {
+    let OperatorError::Refused(refused) = &error else {
+        return Failure::new(UNAVAILABLE, chain(&error));
     };
-    Failure::new(code, format!("{}{advice}", chain(&error)))
+    let advice = if refused.message.contains("pairing changed") {
+        "\nwhat the node may do is not approved yet; `clawnode openclaw nodes` shows what waits, `clawnode openclaw approve` approves it"
+    } else if refused.message.contains("only bound to loopback") {
+        "\nsay where the device will reach the gateway with --public-url; on this machine alone that is ws://127.0.0.1:18789"
+    } else {
+        ""
+    };
+    Failure::new(FAILED, format!("{}{advice}", chain(&error)))
 }
 
 /// Everything that the commands here ask for.

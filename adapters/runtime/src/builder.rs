@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::Secret;
-use clawnode_protocol::dialect::openclaw::Fingerprint;
+use clawnode_protocol::dialect::openclaw::{Fingerprint, Role};
 use clawnode_protocol::dialect::{Dialect, Name, either, nodetool};
 use clawnode_protocol::node::{Config, Limits, Timing};
 use clawnode_protocol::websocket::ClientRequest;
@@ -163,8 +163,12 @@ impl<R: Runtime> NodeBuilder<R> {
 
     /// Speaks the openclaw dialect, as this device. Without it the node speaks nodetool. A device has its own name, so
     /// [`node_id`](Self::node_id), [`user_id`](Self::user_id) and [`allow_user`](Self::allow_user) say nothing then. Give it before
-    /// periods and delays, whose defaults it sets.
+    /// periods, delays and limits, whose defaults it sets: an operator reads messages of 100 MiB, as a gateway gives it each
+    /// answer of a node twice, as text and as it is, and one alone may have 25 MiB (openclaw page 11.2).
     pub fn openclaw(mut self, openclaw: Openclaw) -> Self {
+        if let Role::Operator { .. } = openclaw.config.role {
+            self.limits.websocket.max_message = MOST_OPERATOR_BYTES;
+        }
         let dialect = Dialect::from(openclaw.config.clone());
         self.timing = dialect.timing();
         self.openclaw = Some(openclaw);
@@ -521,7 +525,7 @@ impl<R: Runtime> fmt::Debug for NodeBuilder<R> {
 }
 
 /// A version 4 UUID (RFC 9562 section 5.4).
-fn random_uuid(seed: [u8; 32]) -> String {
+pub(crate) fn random_uuid(seed: [u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&seed[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -531,6 +535,9 @@ fn random_uuid(seed: [u8; 32]) -> String {
     };
     format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16))
 }
+
+/// Bytes of the largest message that an operator reads: four times what a node may answer.
+const MOST_OPERATOR_BYTES: usize = 100 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -43,13 +43,18 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ///
     /// The default panics when the operating system has none to give: nothing could be secure then.
     fn seed(&self) -> [u8; 32] {
-        let mut seed = [0; 32];
-        rustls::crypto::ring::default_provider()
-            .secure_random
-            .fill(&mut seed)
-            .expect("the operating system provides random bytes");
-        seed
+        random_bytes()
     }
+}
+
+/// Of the operating system.
+pub(crate) fn random_bytes<const COUNT: usize>() -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .expect("the operating system provides random bytes");
+    bytes
 }
 
 /// The wall clock of the standard library, for implementations of [`Runtime::now`].

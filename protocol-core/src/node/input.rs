@@ -119,6 +119,9 @@ pub enum Event {
     /// The node is registered and takes work. In the nodetool dialect, which confirms no registration, that is when it is written.
     Ready,
     /// The connection is gone or never came; the next attempt follows after `retry_in`. `None`: no further attempt.
+    ///
+    /// One end is no news: the first close with code 1000 and no reason before an openclaw gateway has let the node in, which is
+    /// how a busy gateway gives up a handshake (openclaw page 9). The node tries again as after any other.
     Lost {
         /// Why.
         reason: LostReason,

@@ -6,7 +6,7 @@ use super::{Action, Deadline, Event, Link, LostReason, Misuse, Node, StopReason}
 use crate::dialect::openclaw::Refusal as Denial;
 use crate::dialect::{AfterDenial, ToGateway, Unsayable, Welcome};
 use crate::secret::{Credentials, Secret};
-use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter};
+use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter, Side};
 
 #[derive(Debug)]
 pub(super) enum Life {
@@ -47,7 +47,12 @@ pub(super) enum Stopping {
 /// What follows once a connection is gone.
 #[derive(Debug, Clone)]
 pub(super) enum Ending {
-    Retry { reason: LostReason, after: Delay },
+    Retry {
+        reason: LostReason,
+        after: Delay,
+    },
+    /// Another attempt of which nothing is said yet.
+    RetryQuietly,
     Stop(StopReason),
 }
 
@@ -194,6 +199,7 @@ impl Node {
         if self.session.awaits_welcome() {
             // The gateway itself says that all is well (openclaw page 9).
             self.backoff.reset();
+            self.closed_wordless = false;
         }
         self.approval_backoff.reset();
         self.publications.reset();
@@ -369,6 +375,13 @@ impl Node {
                 let reason = LostReason::Closed(closed);
                 Ending::Retry { reason, after: Delay::About(SOON) }
             }
+            (Life::Challenged | Life::Signing | Life::Registering { .. }, closed)
+                if self.session.awaits_welcome()
+                    && is_wordless(&closed)
+                    && !std::mem::replace(&mut self.closed_wordless, true) =>
+            {
+                Ending::RetryQuietly
+            }
             (_, Closed::OpeningTimedOut) => Ending::retry(LostReason::TimedOut(Deadline::Open)),
             (_, closed) => {
                 let back_in = self.link.as_ref().and_then(|link| link.back_in);
@@ -439,6 +452,9 @@ impl Node {
         self.actions.push_back(Action::Disconnect);
         match ending {
             Ending::Retry { reason, after } => self.wait_to_retry(reason, after),
+            Ending::RetryQuietly => {
+                self.wait(Delay::Usual);
+            }
             Ending::Stop(reason) => self.stopped(reason),
         }
     }
@@ -449,6 +465,12 @@ impl Node {
     }
 
     pub(super) fn wait_to_retry(&mut self, reason: LostReason, after: Delay) {
+        let delay = self.wait(after);
+        self.actions.push_back(Action::Notify(Event::Lost { reason, retry_in: Some(delay) }));
+    }
+
+    /// How long it is until the next attempt.
+    fn wait(&mut self, after: Delay) -> Duration {
         let delay = match after {
             Delay::Usual => self.backoff.next(&mut self.random),
             Delay::AtLeast(asked) => {
@@ -463,7 +485,7 @@ impl Node {
         };
         self.life = Life::Waiting;
         self.timers.set(Deadline::Reconnect, self.now.saturating_add(delay));
-        self.actions.push_back(Action::Notify(Event::Lost { reason, retry_in: Some(delay) }));
+        delay
     }
 
     /// A connection that was ready for a heartbeat interval was a good one: the next delay is the first again.
@@ -587,6 +609,14 @@ impl Ending {
     pub(super) fn retry(reason: LostReason) -> Self {
         Self::Retry { reason, after: Delay::Usual }
     }
+}
+
+/// A gateway that gives up a handshake because it takes too long closes so (openclaw page 8.3).
+fn is_wordless(closed: &Closed) -> bool {
+    matches!(
+        closed,
+        Closed::Clean { initiated_by: Side::Peer, code: Some(CloseCode::NORMAL), reason } if reason.is_empty()
+    )
 }
 
 /// What the reference client closes with when the gateway is silent (openclaw page 8.3).

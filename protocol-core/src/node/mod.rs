@@ -71,6 +71,8 @@ pub struct Node {
     actions: VecDeque<Action>,
     stopping: Stopping,
     ever_ready: bool,
+    /// Whether the gateway gave up a handshake without a word since it last let the node in: once is no news.
+    closed_wordless: bool,
     /// Whether a gateway ever sent a pong: then nothing less proves that an answer arrived.
     ponged: bool,
     fault_replies: FaultReplies,
@@ -159,6 +161,7 @@ impl Node {
             actions: VecDeque::new(),
             stopping: Stopping::No,
             ever_ready: false,
+            closed_wordless: false,
             ponged: false,
             fault_replies: FaultReplies::new(config.limits.fault_replies),
             config,

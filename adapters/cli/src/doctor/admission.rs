@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clawnode_protocol::dialect::openclaw::{OLDER_PROTOCOL, PROTOCOL, Refusal, RefusalCode};
+use clawnode_tokio::openclaw::operator::NodeInfo;
 use clawnode_tokio::openclaw::{DeviceToken, DeviceTokens, Identity, Openclaw};
 use clawnode_tokio::{
     Event, Events, Handle, LostReason, Node, NodeEvent, Publication, Secret, StopReason,
 };
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::identity::{Owner, Shown};
@@ -135,7 +135,7 @@ impl Patient<'_> {
 
     /// What the gateway says of this node to an operator, if it knows the node. The operator shows no device, so that none waits for
     /// approval afterwards.
-    async fn listed(&self, device_id: &str) -> Result<Option<Value>, Failure> {
+    async fn listed(&self, device_id: &str) -> Result<Option<NodeInfo>, Failure> {
         let Self { options, gateway, environment, .. } = self;
         let mut operator =
             Openclaw::operator(None, env!("CARGO_PKG_VERSION"), SCOPES.map(str::to_owned));
@@ -152,11 +152,9 @@ impl Patient<'_> {
             builder = builder.tls_fingerprint(fingerprint);
         }
         let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;
-        operator::connected(node, async |handle| {
-            let list: Value =
-                handle.call("node.list", &json!({})).await.map_err(operator::failed)?;
-            let mut nodes = list["nodes"].as_array().into_iter().flatten();
-            Ok(nodes.find(|node| node["nodeId"] == device_id).cloned())
+        operator::connected(node, async |operator| {
+            let nodes = operator.nodes().await.map_err(operator::failed)?;
+            Ok(nodes.into_iter().find(|node| node.node_id == device_id))
         })
         .await
     }
@@ -262,8 +260,8 @@ impl Attempt {
     }
 
     /// Both approvals: the device's, and that of what the node may do.
-    async fn approval(&mut self, report: &mut Report, listed: Option<&Value>) {
-        let pending = listed.and_then(|node| node["pendingRequestId"].as_str());
+    async fn approval(&mut self, report: &mut Report, listed: Option<&NodeInfo>) {
+        let pending = listed.and_then(|node| node.pending_request_id.as_deref());
         let approve = |id: Option<&str>| {
             match id.filter(|id| is_id(id)) {
             Some(id) => format!(
@@ -289,14 +287,13 @@ impl Attempt {
                     command,
                 );
             }
-            _ if listed.is_some_and(|node| node["paired"] == true) => {
+            _ if listed.is_some_and(|node| node.paired) => {
                 report.ok(DEVICE, "the gateway's operator has approved this device");
             }
             _ => report.skipped(DEVICE, "only a connection of this device tells"),
         }
         if let Some(node) = listed.filter(|_| pending.is_some()) {
-            let waiting = words(&node["pendingDeclaredCommands"]);
-            let what = match waiting.as_str() {
+            let what = match node.pending_declared_commands.join(" ").as_str() {
                 "" => "what this node may do".to_owned(),
                 commands => format!("these commands: {commands}"),
             };
@@ -310,7 +307,7 @@ impl Attempt {
         }
         if !matches!(self.outcome, Outcome::LetIn) {
             match listed {
-                Some(node) if node["approvalState"] == "approved" => {
+                Some(node) if node.approval_state.as_deref() == Some("approved") => {
                     report.ok(SURFACE, "the gateway's operator has approved what this node may do");
                 }
                 _ => report.skipped(SURFACE, "it comes after the connection"),
@@ -347,7 +344,7 @@ impl Attempt {
 }
 
 /// Declared against effective commands.
-fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<Value>, String>) {
+fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<NodeInfo>, String>) {
     let node = match listed {
         Ok(Some(node)) => node,
         Ok(None) => {
@@ -360,13 +357,12 @@ fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<Value
             );
         }
     };
-    let effective: Vec<&str> = strings(&node["commands"]);
-    let waiting: Vec<&str> = strings(&node["pendingDeclaredCommands"]);
+    let (effective, waiting) = (&node.commands, &node.pending_declared_commands);
     let dropped: Vec<&str> = attempt
         .declared
         .iter()
-        .map(String::as_str)
         .filter(|name| !effective.contains(name) && !waiting.contains(name))
+        .map(String::as_str)
         .collect();
     let shown = if effective.is_empty() { "none".to_owned() } else { effective.join(" ") };
     let mut detail = format!("effective: {shown}");
@@ -424,14 +420,6 @@ async fn usable(events: &mut Events) -> Option<bool> {
             _ => {}
         }
     }
-}
-
-fn strings(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-fn words(value: &Value) -> String {
-    strings(value).join(" ")
 }
 
 /// An id that can be put on a command line as it is.

@@ -82,7 +82,12 @@ impl Pair {
         while let Some(event) = self.gateway.poll() {
             match event {
                 websocket::Event::Request(_) => asked = true,
-                websocket::Event::Text(text) => self.heard.push(text.to_owned()),
+                websocket::Event::Text(text) => {
+                    self.heard.push(text.to_owned());
+                    if self.node.dialect() == Some(Name::Openclaw) {
+                        clawnode_openclaw_schema::check(&serde_json::from_str(text).unwrap());
+                    }
+                }
                 _ => {}
             }
         }

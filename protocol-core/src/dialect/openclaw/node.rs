@@ -455,6 +455,7 @@ fn call_error(field: Field<'_>) -> CallError {
         code: code.map_or_else(|| UNAVAILABLE.to_owned(), |code| code.into_owned()),
         message: error.message.describe(),
         details: error.details.raw().map(ToOwned::to_owned),
+        retryable: error.retryable.raw().is_some_and(|raw| raw.get() == "true"),
         retry_after: milliseconds(error.retry_after_ms),
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct ErrorShape<'a> {
     #[serde(borrow)]
     pub(super) details: Field<'a>,
     #[serde(borrow)]
+    pub(super) retryable: Field<'a>,
+    #[serde(borrow)]
     pub(super) retry_after_ms: Field<'a>,
 }
 

@@ -160,6 +160,7 @@ fn credentials(params: &Object<'_>) -> Credentials {
         password: secret("password"),
         device_token: secret("deviceToken"),
         bootstrap_token: secret("bootstrapToken"),
+        ..Credentials::none()
     }
 }
 

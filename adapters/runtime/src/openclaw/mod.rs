@@ -1,5 +1,7 @@
 //! What a node of an OpenClaw gateway needs beside a URL: a device, and somewhere to keep what the gateway gives it.
 
+pub mod operator;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +75,7 @@ impl Openclaw {
     }
 
     /// An operator with these scopes, such as `operator.read`, of a program of this version. Without an identity it is let in
-    /// only from the gateway's own machine.
+    /// only from the gateway's own machine. [`operator::Operator`] asks in its name.
     pub fn operator(
         identity: Option<Identity>,
         version: impl Into<String>,
