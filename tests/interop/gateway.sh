@@ -12,7 +12,7 @@ TOKEN=interop-$$-token
 WORK=$(mktemp -d)
 
 # Processes that write below $WORK, which nobody else's do: a gateway and its operators start processes in groups of their own.
-ours() { # FILE
+writing_to() { # FILE
     local process out
     for process in /proc/[0-9]*; do
         for out in 1 2; do
@@ -28,17 +28,17 @@ ours() { # FILE
 }
 tell() { # SIGNAL FILE
     local process
-    for process in $(ours "$2"); do kill "-$1" "$process" 2>/dev/null || true; done
+    for process in $(writing_to "$2"); do kill "-$1" "$process" 2>/dev/null || true; done
 }
 finish() {
     exec >&3 2>&4
     trap '' INT TERM HUP
     tell TERM "$WORK/*"
-    until_true 5 none_left || tell KILL "$WORK/*"
-    until_true 5 none_left || true
+    until_true 5 silent "$WORK/*" || tell KILL "$WORK/*"
+    until_true 5 silent "$WORK/*" || true
     rm -rf "$WORK"
 }
-none_left() { [ -z "$(ours "$WORK/*")" ]; }
+
 exec 3>&1 4>&2
 trap finish EXIT
 trap 'exit 130' INT
@@ -94,8 +94,8 @@ begin_gateway() { # returns before it listens
 }
 gateway_ready() { until_true 90 curl -fsm 2 "http://127.0.0.1:$PORT/readyz" || { cat "$WORK/gateway.log" >&4; exit 1; }; }
 start_gateway() { begin_gateway; gateway_ready; }
-gateway_gone() { [ -z "$(ours "$WORK/gateway.log")" ]; }
+silent() { local file; for file in "$@"; do [ -z "$(writing_to "$file")" ] || return 1; done; } # FILE...
 kill_gateway() { # it would wait for running commands if it were asked
     tell KILL "$WORK/gateway.log"
-    until_true 10 gateway_gone
+    until_true 10 silent "$WORK/gateway.log"
 }

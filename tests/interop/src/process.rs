@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use procfs::process::{Process, all_processes};
+use procfs::ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,22 @@ pub(crate) struct Memory {
     pub(crate) resident: u64,
     /// Bytes, of which those that several processes share are counted in parts.
     pub(crate) proportional: u64,
+}
+
+/// The CPU time that all its processes have used.
+#[derive(Default)]
+pub(crate) struct Cpu {
+    /// In clock ticks, with threads and processes that are gone.
+    coarse: Duration,
+    /// To the nanosecond, of those that are there.
+    fine: Duration,
+}
+
+impl Cpu {
+    pub(crate) fn since(&self, before: &Self) -> Duration {
+        let fine = self.fine.saturating_sub(before.fine);
+        fine.max(self.coarse.saturating_sub(before.coarse))
+    }
 }
 
 impl Running {
@@ -59,15 +76,18 @@ impl Running {
         Ok(())
     }
 
-    /// The CPU time that its processes have used.
-    pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
-        let mut nanoseconds = 0;
+    pub(crate) fn cpu(&self) -> Result<Cpu, Failure> {
+        let mut cpu = Cpu::default();
         for process in family(self.root)? {
+            let stat = process.stat()?;
+            let waited_for = u64::try_from(stat.cutime + stat.cstime)?;
+            let ticks = stat.utime + stat.stime + waited_for;
+            cpu.coarse += Duration::from_secs(ticks) / u32::try_from(ticks_per_second())?;
             for task in process.tasks()?.flatten() {
-                nanoseconds += task.schedstat()?.sum_exec_runtime;
+                cpu.fine += Duration::from_nanos(task.schedstat()?.sum_exec_runtime);
             }
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        Ok(cpu)
     }
 
     pub(crate) fn memory(&self) -> Result<Memory, Failure> {

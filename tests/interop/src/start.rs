@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::figures::{line, median, milliseconds};
-use crate::process::{Memory, Running};
+use crate::process::{Cpu, Memory, Running};
 use crate::tap::{self, Falsify, Seen};
 use crate::{Failure, NodeCommand};
 
@@ -37,7 +37,7 @@ pub(crate) async fn measure(
             ended = node.ended() => return Err(ended),
         }
         times.push(start.elapsed());
-        cpu.push(node.cpu()?);
+        cpu.push(node.cpu()?.since(&Cpu::default()));
         last = Some(node);
     }
     times.sort_unstable();
@@ -52,7 +52,7 @@ pub(crate) async fn measure(
     sleep(SETTLING).await;
     let before = node.cpu()?;
     sleep(Duration::from_secs(idle)).await;
-    let used = node.cpu()?.saturating_sub(before);
+    let used = node.cpu()?.since(&before);
     show(&format!("after {} s", idle + SETTLING.as_secs()), &node.memory()?);
     line(&format!("CPU in {idle} s without work"), &milliseconds(used));
     node.stop().await?;
