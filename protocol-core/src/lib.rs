@@ -135,6 +135,7 @@ pub mod peer;
 mod random;
 pub mod recording;
 mod secret;
+mod state;
 mod text;
 mod time;
 mod timers;

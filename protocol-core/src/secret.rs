@@ -2,6 +2,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::state::state;
+
 /// A token or other credential: its text never appears in Debug output, so never in logs or errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -71,6 +73,8 @@ impl Credentials {
         [token, password, device_token, bootstrap_token].into_iter().flatten()
     }
 }
+
+state!(struct Credentials { token, password, device_token, bootstrap_token });
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

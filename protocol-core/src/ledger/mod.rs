@@ -12,6 +12,7 @@ mod bounds;
 mod entry;
 #[cfg(test)]
 mod exhaustive;
+mod saved;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ use crate::node::{Action, Event, Limits, Misuse};
 use crate::random::Random;
 use crate::text::{MOST_REASON_BYTES, fitting};
 use crate::work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId};
-use entry::{Accept, Entry, Stage, digest};
+pub(crate) use entry::digest;
+use entry::{Accept, Entry, Stage};
 pub use sizes::Tally;
 pub(crate) use sizes::{entry_size, swept_beyond};
 

@@ -6,6 +6,7 @@ use super::{Action, Deadline, Event, Link, LostReason, Misuse, Node, StopReason}
 use crate::dialect::openclaw::Refusal as Denial;
 use crate::dialect::{AfterDenial, ToGateway, Unsayable, Welcome};
 use crate::secret::{Credentials, Secret};
+use crate::state::state;
 use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter};
 
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) enum Stopping {
     Flushing,
     Closing,
 }
+
+state!(enum Stopping { 0 = No, 1 = Draining, 2 = Flushing, 3 = Closing });
 
 /// What follows once a connection is gone.
 #[derive(Debug, Clone)]
@@ -117,8 +120,9 @@ impl Node {
     pub(super) fn connected(&mut self) -> Result<(), Misuse> {
         let Life::Connecting { credentials } = &self.life else { return Err(Misuse::WrongState) };
         self.timers.clear(Deadline::Connect);
-        match self.session.begin(&self.config.endpoint, credentials) {
+        match self.session.request(&self.config.endpoint, credentials) {
             Ok(request) => {
+                self.session.begin(credentials);
                 let limits = self.config.limits.websocket;
                 let websocket = Connection::client(&request, limits, self.random.bytes());
                 let credentials = credentials.clone();

@@ -50,7 +50,7 @@ mod secrets;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 pub use header::Header;
 pub use record::End;
@@ -61,4 +61,4 @@ const MAGIC: &[u8] = b"clawrec\0";
 
 /// Counts the forms of recordings, which change with the configuration as well. Version 2 has the delays of an approval
 /// and the bound of calls.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;

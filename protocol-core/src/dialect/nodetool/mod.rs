@@ -10,6 +10,7 @@ mod node;
 mod tests;
 mod wire;
 
+use crate::state::state;
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 
 pub(crate) use gateway::{Gateway, MOST_CAPABILITIES_BYTES};
@@ -54,6 +55,9 @@ impl Config {
         }
     }
 }
+
+state!(struct Config { node_id, user_id, allowed_users, token_in });
+state!(enum TokenIn { 0 = Header, 1 = Query, 2 = Both });
 
 /// Where the token goes in the HTTP upgrade request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -22,6 +22,7 @@ pub use connect::{Client, Config, Device, Role};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use identity::{DevicePayload, Identity, device_id_of, verify};
 pub(crate) use node::Node;
+pub(crate) use wire::is_connect;
 pub use refusal::{Reaction, Refusal, RefusalCode};
 pub use setup_code::{Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode};
 
