@@ -213,7 +213,6 @@ impl Recorder {
     /// Ends the recording with a mark, to be taken like the rest. The node is not affected.
     pub fn end(&mut self, end: End) {
         if let Some(tape) = &mut self.tape {
-            tape.withheld_for_good();
             tape.end(end);
         }
     }
@@ -505,6 +504,7 @@ impl Tape {
 
     fn end(&mut self, end: End) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.withheld_for_good();
             self.stream.release();
             record::put_end(&mut self.out, end);
         }

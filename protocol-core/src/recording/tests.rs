@@ -1,5 +1,6 @@
 //! Recordings are read as they were written, whatever becomes of their bytes.
 
+mod openclaw;
 mod parts;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::super::recorder::Piece;
 use super::super::{End, Recorder, Replay};
 use crate::dialect::openclaw::{self, Device, Identity};
 use crate::dialect::{Dialect, either, nodetool};
-use crate::node::{Action, Config, Endpoint, HostStats, Input, Limits, Phase, Publication};
+use crate::node::{Action, Config, Endpoint, HostStats, Input, Limits, Publication};
 use crate::secret::{Credentials, Secret};
 use crate::state::{Cursor, Saver};
 use crate::time::{Now, Timestamp};
@@ -40,6 +40,8 @@ pub(super) struct Stage {
     greeted: bool,
     /// What the gateway puts into its greeting.
     pub(super) hello: serde_json::Value,
+    /// Whom it does not let in it tells why.
+    pub(super) denial: Option<serde_json::Value>,
     pub(super) parts: Vec<Vec<u8>>,
     /// How many twins there were in all.
     pub(super) born: usize,
@@ -76,6 +78,7 @@ impl Stage {
             calls: 0,
             greeted: false,
             hello: json!({ "deviceToken": "dev1ce-T0ken", "role": "node" }),
+            denial: None,
             parts: Vec::new(),
             born: 0,
         };
@@ -231,6 +234,11 @@ impl Stage {
         for text in texts {
             if text.starts_with(r#"{"type":"req","id":"connect""#) && !self.greeted {
                 self.greeted = true;
+                if let Some(error) = self.denial.clone() {
+                    self.say(&json!({ "type": "res", "id": "connect", "ok": false, "error": error }));
+                    self.close(1008, "no");
+                    continue;
+                }
                 let hello = json!({
                     "type": "hello-ok", "protocol": 4, "auth": self.hello, "policy": { "tickIntervalMs": 2000 },
                 });
@@ -371,6 +379,16 @@ impl Stage {
             }
             _ => self.carry(usize::from(with) * 4 + 1),
         }
+    }
+
+    /// Time goes on to the next deadline.
+    pub(super) fn wait(&mut self) {
+        self.step((13, 0));
+    }
+
+    /// The connection breaks.
+    pub(super) fn lose(&mut self) {
+        self.step((17, 100));
     }
 
     /// The parts of the recording, whose last ends as it should.
