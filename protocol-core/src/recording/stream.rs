@@ -90,7 +90,8 @@ impl Stream {
                     if *part {
                         found += self.message.join(out, at..at + count, record, secrets);
                     }
-                    if let Some(unfinished) = &mut self.unfinished {
+                    // A control frame belongs to no message, and was read by the time it is whole.
+                    if let (Some(unfinished), true) = (&mut self.unfinished, *part || *last) {
                         unfinished.push(at..at + count);
                     }
                     at += count;
