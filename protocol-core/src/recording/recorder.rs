@@ -85,7 +85,7 @@ struct Tape {
     /// How much of what was queued on this connection is recorded.
     queued: u64,
     drained: bool,
-    ended: bool,
+    ended: Option<End>,
     scratch: Vec<u8>,
 }
 
@@ -144,7 +144,7 @@ impl Recorder {
             stream: Stream::default(),
             queued: 0,
             drained: false,
-            ended: false,
+            ended: None,
             scratch: Vec::new(),
         };
         Self { node: Node::new(config, seed), tape: Some(Box::new(tape)) }
@@ -156,14 +156,14 @@ impl Recorder {
     ///
     /// Those of [`Node::handle`].
     pub fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Misuse> {
-        let Some(tape) = self.tape.as_mut().filter(|tape| !tape.ended) else {
+        let Some(tape) = self.tape.as_mut().filter(|tape| tape.ended.is_none()) else {
             return self.node.handle(now, input);
         };
         let connected = matches!(input, Input::Connected);
         tape.input(&self.node, now, &input);
         let handled = self.node.handle(now, input);
         match handled {
-            _ if tape.ended => {}
+            _ if tape.ended.is_some() => {}
             Err(misuse) => record::put_refused(&mut tape.out, misuse),
             Ok(()) if connected => tape.connected(&self.node),
             Ok(()) => {}
@@ -174,7 +174,7 @@ impl Recorder {
     /// As [`Node::poll_action`].
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.node.poll_action();
-        if let Some(tape) = self.tape.as_mut().filter(|tape| !tape.ended) {
+        if let Some(tape) = self.tape.as_mut().filter(|tape| tape.ended.is_none()) {
             tape.polled(&self.node, action.as_ref());
         }
         action
@@ -182,7 +182,12 @@ impl Recorder {
 
     /// Whether a recording is being made.
     pub fn is_recording(&self) -> bool {
-        self.tape.as_ref().is_some_and(|tape| !tape.ended)
+        self.tape.as_ref().is_some_and(|tape| tape.ended.is_none())
+    }
+
+    /// Why the recording has ended, until the last of it is taken.
+    pub fn ended(&self) -> Option<End> {
+        self.tape.as_ref().and_then(|tape| tape.ended)
     }
 
     /// How many bytes [`take`](Self::take) would move now, but for the checks.
@@ -204,7 +209,7 @@ impl Recorder {
     pub fn take_piece(&mut self, memory: Vec<u8>) -> Option<Piece> {
         let tape = self.tape.as_mut()?;
         let piece = tape.take(memory);
-        if tape.ended && tape.waiting() == 0 {
+        if tape.ended.is_some() && tape.waiting() == 0 {
             self.tape = None;
         }
         piece
@@ -409,7 +414,7 @@ impl Tape {
             _ => self.withheld_for_good(),
         }
         let nearly = self.limit - self.limit / 4;
-        if self.rotates && self.taken + self.out.len() as u64 >= nearly && !self.ended {
+        if self.rotates && self.taken + self.out.len() as u64 >= nearly {
             self.rotate(node);
         }
     }
@@ -503,7 +508,7 @@ impl Tape {
     }
 
     fn end(&mut self, end: End) {
-        if !std::mem::replace(&mut self.ended, true) {
+        if self.ended.replace(end).is_none() {
             self.withheld_for_good();
             self.stream.release();
             record::put_end(&mut self.out, end);

@@ -9,6 +9,7 @@ mod handlers;
 mod logs;
 mod progress;
 mod reconnecting;
+mod recording;
 mod stopping;
 mod tls;
 
