@@ -30,7 +30,20 @@ pub(crate) struct Saver<'a> {
     pub(crate) stand_in: &'a dyn Fn(&Secret) -> Secret,
     /// The digests of requests that quote a secret, as they are with its stand-in.
     pub(crate) digests: &'a BTreeMap<WorkId, u128>,
+    /// Of larger answers that were delivered only the size is saved, and their work is noted here.
+    pub(crate) largest_body: usize,
+    pub(crate) omitted: BTreeSet<WorkId>,
 }
+
+impl Saver<'_> {
+    /// Where what holds no secrets is saved as it is.
+    pub(crate) fn plain(out: Vec<u8>) -> Self {
+        let (stand_in, digests) = (&Secret::clone, &NO_DIGESTS);
+        Self { out, stand_in, digests, largest_body: usize::MAX, omitted: BTreeSet::new() }
+    }
+}
+
+static NO_DIGESTS: BTreeMap<WorkId, u128> = BTreeMap::new();
 
 macro_rules! state {
     (struct $name:ident { $($field:ident),* $(,)? }) => {

@@ -115,15 +115,6 @@ state!(struct Entry {
     request_id, job_id, kind, digest, stage, accept, updates, update_bytes, dropped, queued, progress_sent, deadline, replay,
     awaited,
 });
-state!(enum Stage {
-    0 = Admitting(work),
-    1 = Waiting(work),
-    2 = Running,
-    3 = Recording(answer),
-    4 = Undelivered(answer),
-    5 = Written(answer),
-    6 = Delivered(answer),
-});
 state!(enum Accept { 0 = NotDue, 1 = Due { repeated }, 2 = Sent });
 
 /// A digest of everything that makes a request what it is, apart from its id.

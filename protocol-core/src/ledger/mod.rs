@@ -59,6 +59,8 @@ pub(crate) struct Ledger {
     replayable: VecDeque<WorkId>,
     closed_to_new_work: bool,
     tally: Tally,
+    /// Delivered answers that were sent again since somebody looked, if anybody looks.
+    resent: Option<Vec<Arc<Answer>>>,
 }
 
 /// A request that never became work.
@@ -88,6 +90,7 @@ impl Ledger {
             replayable: VecDeque::new(),
             closed_to_new_work: false,
             tally: Tally::default(),
+            resent: None,
         }
     }
 
@@ -401,7 +404,10 @@ impl Ledger {
                         }
                         answer
                     }
-                    Stage::Delivered(Some(answer)) if entry.replay => Arc::clone(answer),
+                    Stage::Delivered(Some(answer)) if entry.replay => {
+                        self.resent.iter_mut().for_each(|resent| resent.push(Arc::clone(answer)));
+                        Arc::clone(answer)
+                    }
                     _ => continue,
                 };
                 entry.replay = false;

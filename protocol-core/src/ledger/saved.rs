@@ -1,20 +1,104 @@
 //! The ledger in a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
 
 use super::entry::{Entry, Stage};
 use super::{Ledger, Limits, Refusal, Tally};
 use crate::state::{Cursor, Malformed, Saver, State, state};
-use crate::work::{Update, WorkId};
+use crate::work::{Answer, Outcome, Update, WorkId};
 
 state!(struct Refusal { request_id, kind, outcome });
 
+impl State for Stage {
+    fn save(&self, to: &mut Saver<'_>) {
+        let (number, work, answer) = match self {
+            Self::Admitting(work) => (0, Some(work), None),
+            Self::Waiting(work) => (1, Some(work), None),
+            Self::Running => (2, None, None),
+            Self::Recording(answer) => (3, None, Some(answer)),
+            Self::Undelivered(answer) => (4, None, Some(answer)),
+            Self::Written(answer) => (5, None, Some(answer)),
+            Self::Delivered(Some(answer)) if answer.outcome.size() > to.largest_body => {
+                let Answer { work, request_id, outcome } = &**answer;
+                to.omitted.insert(*work);
+                to.out.push(8);
+                work.save(to);
+                request_id.save(to);
+                return outcome.size().save(to);
+            }
+            Self::Delivered(Some(answer)) => (6, None, Some(answer)),
+            Self::Delivered(None) => (7, None, None),
+        };
+        to.out.push(number);
+        work.into_iter().for_each(|work| work.save(to));
+        answer.into_iter().for_each(|answer| answer.save(to));
+    }
+
+    fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            0 => Self::Admitting(State::load(from)?),
+            1 => Self::Waiting(State::load(from)?),
+            2 => Self::Running,
+            3 => Self::Recording(State::load(from)?),
+            4 => Self::Undelivered(State::load(from)?),
+            5 => Self::Written(State::load(from)?),
+            6 => Self::Delivered(Some(State::load(from)?)),
+            7 => Self::Delivered(None),
+            8 => {
+                let (work, request_id) = State::load(from)?;
+                let outcome = placeholder(State::load(from)?)?;
+                Self::Delivered(Some(Arc::new(Answer { work, request_id, outcome })))
+            }
+            _ => return Err(Malformed::Value),
+        })
+    }
+}
+
+/// Stands for an answer of the same size, until that is [supplied](Ledger::supply) or given up.
+fn placeholder(size: usize) -> Result<Outcome, Malformed> {
+    if !(2..=LARGEST_PLACEHOLDER).contains(&size) {
+        return Err(Malformed::Value);
+    }
+    let text = format!("\"{}\"", " ".repeat(size - 2));
+    RawValue::from_string(text).map(Outcome::Completed).map_err(|_| Malformed::Value)
+}
+
 impl Ledger {
-    /// About how many bytes [`save`](Self::save) needs.
+    /// From now on [`take_resent`](Self::take_resent) tells.
+    pub(crate) fn watch_resent(&mut self) {
+        self.resent.get_or_insert_default();
+    }
+
+    /// Delivered answers that were sent again since the last look.
+    pub(crate) fn take_resent(&mut self) -> Vec<Arc<Answer>> {
+        self.resent.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The answer of which only the size was saved.
+    pub(crate) fn supply(&mut self, work: WorkId, outcome: Outcome) {
+        let Some(entry) = self.entries.get_mut(&work) else { return };
+        match &mut entry.stage {
+            Stage::Delivered(Some(answer)) if answer.outcome.size() == outcome.size() => {
+                Arc::make_mut(answer).outcome = outcome;
+            }
+            _ => {}
+        }
+    }
+
+    /// About how many bytes [`save`](Self::save) needs, if it leaves large delivered answers out.
     pub(crate) fn size(&self) -> usize {
-        let Tally { waiting_bytes, kept_bytes, update_bytes, .. } = self.tally;
-        let bodies = waiting_bytes + kept_bytes + update_bytes;
-        bodies + self.entries.len() * ENTRY + self.refusals.len() * ENTRY
+        let Tally { waiting_bytes, update_bytes, .. } = self.tally;
+        let owed = self.entries.values().filter_map(|entry| match &entry.stage {
+            Stage::Recording(answer) | Stage::Undelivered(answer) | Stage::Written(answer) => {
+                Some(answer.outcome.size())
+            }
+            _ => None,
+        });
+        let bodies = waiting_bytes + update_bytes + owed.sum::<usize>();
+        bodies + (self.entries.len() + self.refusals.len()) * ENTRY
     }
 
     /// Saves everything but the limits, and what [`load`](Self::load) makes of the rest.
@@ -36,6 +120,8 @@ impl Ledger {
             replayable,
             closed_to_new_work,
             tally,
+            // Taken before.
+            resent: _,
         } = self;
         rules.save(to);
         random.save(to);
@@ -90,6 +176,7 @@ impl Ledger {
                 refusals_dropped: State::load(from)?,
                 ..Tally::default()
             },
+            resent: None,
         };
         let known = ledger.entries.last_key_value().is_none_or(|(WorkId(id), _)| *id < next_id);
         if !known || next_id > MOST_COUNTED || ledger.written > MOST_COUNTED {
@@ -126,6 +213,9 @@ impl Ledger {
         }
     }
 }
+
+/// Larger answers are not kept by default; a recording may say anything.
+const LARGEST_PLACEHOLDER: usize = 1 << 30;
 
 /// Bytes of an entry without its bodies, roughly.
 const ENTRY: usize = 160;

@@ -1,6 +1,7 @@
 //! A node at rest as bytes, from which it goes on elsewhere.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::backoff::Backoff;
 use super::calls::Calls;
@@ -11,6 +12,7 @@ use crate::ledger::Ledger;
 use crate::state::{Cursor, Malformed, Saver, State};
 use crate::timers::Timers;
 use crate::websocket::Connection;
+use crate::work::{Answer, Outcome, WorkId};
 
 impl Node {
     /// Whether a checkpoint can be taken: the node is drained, and either ready, with no message half received that comes in
@@ -28,6 +30,21 @@ impl Node {
     pub(crate) fn checkpoint_size(&self) -> usize {
         let received = self.link.as_ref().map_or(0, |link| link.websocket.unfinished_size());
         self.ledger.size() + received
+    }
+
+    /// Says from now on which delivered answers it sends again.
+    pub(crate) fn watch_resent(&mut self) {
+        self.ledger.watch_resent();
+    }
+
+    /// Delivered answers that were sent again since the last look.
+    pub(crate) fn take_resent(&mut self) -> Vec<Arc<Answer>> {
+        self.ledger.take_resent()
+    }
+
+    /// Supplies an answer of which only the size was saved.
+    pub(crate) fn supply(&mut self, work: WorkId, outcome: Outcome) {
+        self.ledger.supply(work, outcome);
     }
 
     /// Bytes that were received of a frame that is not whole.

@@ -1,12 +1,9 @@
 //! The beginning of a recording: who was recorded, everything the node was told once, and where it begins.
 
-use std::collections::BTreeMap;
-
-use super::secrets::{stand_in, stand_in_target};
+use super::secrets::stand_in_target;
 use super::wire::{Cursor, Malformed, put_bytes, put_number};
 use super::{FORMAT, MAGIC, Unreadable};
 use crate::node::{Config, Endpoint, Limits, Timing};
-use crate::secret::Secret;
 use crate::state::{Saver, State, state};
 use crate::websocket::Limits as WebSocketLimits;
 
@@ -62,9 +59,7 @@ fn put_beginning(out: &mut Vec<u8>, config: &Config, part: u64) {
     put_number(out, FORMAT);
     put_bytes(out, env!("CARGO_PKG_VERSION").as_bytes());
     put_number(out, part);
-    let stand_in = |secret: &Secret| Secret::new(stand_in(secret.expose(), 0));
-    let mut saver =
-        Saver { out: std::mem::take(out), stand_in: &stand_in, digests: &BTreeMap::new() };
+    let mut saver = Saver::plain(std::mem::take(out));
     config.save(&mut saver);
     *out = saver.out;
 }

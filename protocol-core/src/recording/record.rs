@@ -12,6 +12,7 @@ use super::wire::{
 use crate::call::{Call, CallId};
 use crate::node::{Action, Event, HostStats, Input, Misuse, Publication};
 use crate::secret::{Credentials, Secret};
+use crate::state::{Saver, State};
 use crate::time::{Now, Timestamp};
 use crate::work::{Failure, Outcome, Update, WorkId};
 
@@ -30,6 +31,8 @@ pub(super) enum Record<'a> {
         count: u64,
         digest: u64,
     },
+    /// An answer that the checkpoint left out, and that is sent again now.
+    Supplied(WorkId, Outcome),
     /// The digest of everything since the last one.
     Check(u64),
     End(End),
@@ -337,6 +340,17 @@ pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
     });
 }
 
+/// Writes an answer that a checkpoint left out. Returns where its content begins.
+pub(super) fn put_supplied(out: &mut Vec<u8>, work: WorkId, outcome: &Outcome) -> usize {
+    out.push(SUPPLIED);
+    let content = out.len();
+    let mut saver = Saver::plain(std::mem::take(out));
+    work.save(&mut saver);
+    outcome.save(&mut saver);
+    *out = saver.out;
+    content
+}
+
 /// The bytes that a check takes.
 pub(super) const CHECK_SIZE: usize = 9;
 
@@ -376,6 +390,7 @@ impl<'a> Record<'a> {
                 7 => Misuse::RepeatedCall,
                 _ => return Err(Malformed::Value),
             }),
+            SUPPLIED => Self::Supplied(State::load(cursor)?, State::load(cursor)?),
             CHECK => Self::Check(cursor.digest()?),
             END => Self::End(match cursor.byte()? {
                 0 => End::Closed,
@@ -482,5 +497,6 @@ const INPUTS: u8 = 25;
 const DRAINED: u8 = 0x60;
 const QUEUED: u8 = 0x61;
 const REFUSED: u8 = 0x62;
+const SUPPLIED: u8 = 0x63;
 const CHECK: u8 = 0x70;
 const END: u8 = 0x71;

@@ -1,6 +1,6 @@
 //! A node that is recorded while it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, Range};
 
 use super::digest::{Digester, hash};
@@ -12,10 +12,10 @@ use crate::dialect::Dialect;
 use super::wire::{Cursor, put_bytes};
 use crate::ledger;
 use crate::node::{Action, Config, Endpoint, Input, Misuse, Node, Phase};
-use crate::secret::{Credentials, Secret};
+use crate::secret::Credentials;
 use crate::state::{Saver, State};
 use crate::time::Now;
-use crate::work::{Task, Work, WorkId};
+use crate::work::{Answer, Task, Work, WorkId};
 
 /// A [`Node`] with a tape that can run: what goes in is recorded, and what comes out is recorded as digests.
 ///
@@ -78,6 +78,8 @@ struct Tape {
     quoted: bool,
     /// The digests of requests that quote a secret, as they are with its stand-in.
     digests: BTreeMap<WorkId, u128>,
+    /// Work whose answer the checkpoint of this part has left out.
+    omitted: BTreeSet<WorkId>,
     /// Whether the gateway may say secrets of its own.
     is_told_secrets: bool,
     withheld: Option<Withheld>,
@@ -139,6 +141,7 @@ impl Recorder {
             signature: None,
             quoted: false,
             digests: BTreeMap::new(),
+            omitted: BTreeSet::new(),
             is_told_secrets: !matches!(config.dialect, Dialect::Nodetool(_)),
             withheld: None,
             stream: Stream::default(),
@@ -147,7 +150,11 @@ impl Recorder {
             ended: None,
             scratch: Vec::new(),
         };
-        Self { node: Node::new(config, seed), tape: Some(Box::new(tape)) }
+        let mut node = Node::new(config, seed);
+        if rotates {
+            node.watch_resent();
+        }
+        Self { node, tape: Some(Box::new(tape)) }
     }
 
     /// As [`Node::handle`].
@@ -174,7 +181,9 @@ impl Recorder {
     /// As [`Node::poll_action`].
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.node.poll_action();
+        let resent = self.node.take_resent();
         if let Some(tape) = self.tape.as_mut().filter(|tape| tape.ended.is_none()) {
+            resent.iter().for_each(|answer| tape.resent(answer));
             tape.polled(&self.node, action.as_ref());
         }
         action
@@ -308,8 +317,20 @@ impl Tape {
         record::put_queued(&mut self.out, self.queued, hash(&recorded.write(key)));
     }
 
+    /// A replay must know what is sent again before it goes on.
+    fn resent(&mut self, answer: &Answer) {
+        if !self.omitted.remove(&answer.work) || self.ended.is_some() {
+            return;
+        }
+        if !self.has_room(answer.outcome.size()) {
+            return self.end(End::Full);
+        }
+        let content = record::put_supplied(&mut self.out, answer.work, &answer.outcome);
+        self.secrets.replace(&mut self.out[content..]);
+    }
+
     fn polled(&mut self, node: &Node, action: Option<&Action>) {
-        if !self.has_room(0) {
+        if self.ended.is_some() || !self.has_room(0) {
             return self.end(End::Full);
         }
         self.hear(node);
@@ -381,11 +402,7 @@ impl Tape {
 
     /// A request that quotes a secret has another digest with its stand-in.
     fn note_digest(&mut self, node: &Node, work: &Work) {
-        let mut saver = Saver {
-            out: Vec::new(),
-            stand_in: &|secret| secret.clone(),
-            digests: &BTreeMap::new(),
-        };
+        let mut saver = Saver::plain(Vec::new());
         (work.user_id.clone(), work.task.clone()).save(&mut saver);
         if self.secrets.replace(&mut saver.out) == 0 {
             return;
@@ -445,7 +462,7 @@ impl Tape {
         }
         let mut next = Vec::with_capacity(BLOCK + node.checkpoint_size());
         Header::write_later(&mut next, node.config(), self.part + 1);
-        let checkpoint = checkpoint(node, &self.secrets, &self.digests);
+        let (checkpoint, omitted) = self.checkpoint(node);
         put_bytes(&mut next, &checkpoint);
         if next.len() as u64 > most {
             return;
@@ -454,10 +471,25 @@ impl Tape {
         let bytes = std::mem::replace(&mut self.out, next);
         self.finished = Some(Piece { bytes, begins_part: self.begins_part });
         self.begins_part = true;
+        self.omitted = omitted;
         self.part += 1;
         self.taken = 0;
         self.clocks = Clocks::default();
         self.stream.release();
+    }
+
+    /// A node at rest as bytes without its secrets, and the work whose answers are left out.
+    fn checkpoint(&self, node: &Node) -> (Vec<u8>, BTreeSet<WorkId>) {
+        let mut saver = Saver {
+            out: Vec::with_capacity(node.checkpoint_size()),
+            stand_in: &|secret| self.secrets.stand_in_of(secret),
+            digests: &self.digests,
+            largest_body: LARGEST_BODY,
+            omitted: BTreeSet::new(),
+        };
+        node.save(&mut saver);
+        self.secrets.replace(&mut saver.out);
+        (saver.out, saver.omitted)
     }
 
     fn has_room(&self, content: usize) -> bool {
@@ -516,20 +548,6 @@ impl Tape {
     }
 }
 
-/// A node at rest as bytes, without its secrets.
-pub(super) fn checkpoint(
-    node: &Node,
-    secrets: &Secrets,
-    digests: &BTreeMap<WorkId, u128>,
-) -> Vec<u8> {
-    let stand_in = |secret: &Secret| secrets.stand_in_of(secret);
-    let out = Vec::with_capacity(node.checkpoint_size());
-    let mut saver = Saver { out, stand_in: &stand_in, digests };
-    node.save(&mut saver);
-    secrets.replace(&mut saver.out);
-    saver.out
-}
-
 /// The `Sec-WebSocket-Key` of an upgrade request.
 fn value_of_key(request: &[u8]) -> Option<&str> {
     let at = memchr::memmem::find(request, KEY)? + KEY.len();
@@ -551,3 +569,6 @@ const MOST_HELD: usize = 1 << 20;
 
 /// What a gateway may say before it lets the node in, with what the application does meanwhile: a greeting has some kilobytes.
 const MOST_WITHHELD: usize = 4 << 20;
+
+/// Larger answers that were delivered are not in a checkpoint: they are hardly ever sent again, and supplied then.
+const LARGEST_BODY: usize = 64;

@@ -330,6 +330,10 @@ impl<'a> Replay<'a> {
                 self.queued += count;
                 Some(What::Queued(fresh.to_vec()))
             }
+            Record::Supplied(work, outcome) => {
+                self.node.supply(work, outcome);
+                None
+            }
             Record::Check(_) => None,
             Record::End(end) => {
                 self.state = State::Ended(end);

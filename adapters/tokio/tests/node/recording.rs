@@ -28,18 +28,18 @@ impl io::Write for File {
     }
 }
 
-/// A node that answers thirty commands of a KiB and is stopped.
+/// A node that takes twenty commands of 4 KB and is stopped.
 async fn work(gateway: &Gateway, builder: NodeBuilder) {
     let mut limits = Limits::default();
     limits.remembered = 2;
-    let echo = |_: Context, args: Value| async move { Ok::<_, Failed>(args) };
-    let node = builder.limits(limits).command("echo", echo).build().unwrap();
+    let take = |_: Context, _: Value| async move { Ok::<_, Failed>(json!({})) };
+    let node = builder.limits(limits).command("take", take).build().unwrap();
     let handle = node.handle();
     let serve = async {
         let mut connection = gateway.accept_node().await;
-        for request in 0..30 {
+        for request in 0..20 {
             let id = request.to_string();
-            connection.command(&id, "echo", json!({ "text": "x".repeat(1000) }));
+            connection.command(&id, "take", json!({ "text": "x".repeat(4000) }));
             connection.answer(&id).await;
         }
         handle.stop(Duration::ZERO);
@@ -78,7 +78,7 @@ async fn a_full_file_is_followed_by_another_from_which_a_replay_goes_on() {
     let ends = ends(&files);
     let (last, others) = ends.split_last().unwrap();
     assert_eq!(*last, Some(End::Closed));
-    assert!(others.len() >= 3, "{ends:?}");
+    assert!(others.len() >= 2, "{ends:?}");
     assert!(others.iter().all(|end| *end == Some(End::Continued)), "{ends:?}");
     for file in files.iter().take(others.len()) {
         let size = file.0.lock().unwrap().len() as u64;

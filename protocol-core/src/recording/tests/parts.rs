@@ -1,6 +1,5 @@
 //! A node goes on from a checkpoint as if nothing had happened, and a recording goes on in its next part.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -151,9 +150,7 @@ impl Stage {
     }
 
     fn bear_twin(&mut self) {
-        let stand_in = |secret: &Secret| secret.clone();
-        let mut saver =
-            Saver { out: Vec::new(), stand_in: &stand_in, digests: &BTreeMap::new() };
+        let mut saver = Saver::plain(Vec::new());
         self.node.save(&mut saver);
         let mut cursor = Cursor::new(&saver.out);
         let twin = Node::load(self.node.config().clone(), &mut cursor).expect("it was saved");
@@ -274,18 +271,19 @@ impl Stage {
     }
 
     fn request(&mut self, with: u8) {
-        let id = format!("r{}", with % 8);
-        let text = match with / 64 {
-            0 => "x".repeat(usize::from(with)),
+        let id = format!("r{}", with % 4);
+        // Mostly the same under the same id, so that answers are asked for again.
+        let text = match with % 4 {
+            0 if with > 200 => "x".repeat(usize::from(with)),
             1 => format!("quoted: {TOKEN}"),
-            _ => "é\"\\".repeat(usize::from(with % 16)),
+            other => "é\"\\".repeat(usize::from(other) * 8),
         };
         self.say(&if self.openclaw {
             json!({ "type": "event", "event": "node.invoke.request", "payload": {
                 "id": id, "nodeId": "x", "command": "echo", "paramsJSON": json!({ "text": text }).to_string(),
-                "timeoutMs": if with & 8 == 0 { 0 } else { 3000 },
+                "timeoutMs": if with & 32 == 0 { 0 } else { 3000 },
             } })
-        } else if with & 8 == 0 {
+        } else if with % 4 != 3 {
             json!({ "type": "command_request", "request_id": id, "command": "echo", "args": { "text": text } })
         } else {
             json!({ "type": "workflow_request", "request_id": id, "workflow_id": "w", "params": { "text": text } })
@@ -298,10 +296,10 @@ impl Stage {
             // The newest are those that something can still happen to.
             stage.work.iter().rev().nth(index).copied().unwrap_or(WorkId(0))
         };
-        match kind % 20 {
+        match kind % 21 {
             0..=3 => self.request(with),
             4 => {
-                let acknowledged = json!({ "type": "ack", "request_id": format!("r{}", with % 8) });
+                let acknowledged = json!({ "type": "ack", "request_id": format!("r{}", with % 4) });
                 self.say(&acknowledged);
             }
             5 | 6 => {
@@ -371,6 +369,10 @@ impl Stage {
                 self.gateway = None;
                 self.give(|| Input::Disconnected("reset"));
             }
+            18 if with < 25 => {
+                let grace = Duration::from_millis(u64::from(with) * 100);
+                self.give(|| Input::Stop(grace));
+            }
             18 => {
                 if let Some(gateway) = &mut self.gateway {
                     let _ = gateway.ping(b"?");
@@ -430,6 +432,37 @@ pub(super) fn ends(parts: &[Vec<u8>]) -> Vec<Option<End>> {
 
 fn contains(recording: &[u8], text: &str) -> bool {
     memchr::memmem::find(recording, text.as_bytes()).is_some()
+}
+
+#[test]
+fn an_answer_that_a_checkpoint_left_out_is_supplied_when_it_is_sent_again() {
+    let mut stage = Stage::new(nodetool::Config::new("node-A"), 6000);
+    let request = json!({ "type": "command_request", "request_id": "r", "command": "echo", "args": {} });
+    let result = json!({ "text": format!("{TOKEN} {}", "y".repeat(400)) }).to_string();
+    stage.carry(1000);
+    stage.say(&request);
+    stage.carry(1000);
+    let work = stage.work[0];
+    let outcome = Outcome::Completed(RawValue::from_string(result).expect("it is JSON"));
+    stage.give(|| Input::Answer(work, outcome.clone()));
+    stage.carry(1000);
+    stage.say(&json!({ "type": "ack", "request_id": "r" }));
+    for part in 2..5 {
+        while stage.parts.len() < part {
+            stage.say(&json!({ "type": "news", "text": "x".repeat(100) }));
+            stage.carry(1000);
+        }
+        stage.say(&request);
+        stage.say(&request);
+        stage.carry(1000);
+        stage.say(&request);
+        stage.carry(1000);
+    }
+    let parts = stage.end();
+    let answers = |part: &Vec<u8>| memchr::memmem::find_iter(part, &"y".repeat(400)).count();
+    assert_eq!(parts.iter().map(answers).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    assert!(parts.iter().all(|part| !contains(part, TOKEN)));
+    assert_eq!(ends(&parts).last(), Some(&Some(End::Closed)));
 }
 
 proptest! {
