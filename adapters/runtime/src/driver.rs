@@ -196,9 +196,6 @@ impl<R: Runtime> Driver<R> {
             warn!(%end, "the recording ends here");
         }
         recording.push(&mut self.core);
-        if !self.core.is_recording() {
-            self.recording = None;
-        }
     }
 
     /// Waits until the recording is where it goes, for as long as is decent.

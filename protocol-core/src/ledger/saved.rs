@@ -67,9 +67,11 @@ fn placeholder(size: usize) -> Result<Outcome, Malformed> {
 }
 
 impl Ledger {
-    /// From now on [`take_resent`](Self::take_resent) tells.
-    pub(crate) fn watch_resent(&mut self) {
-        self.resent.get_or_insert_default();
+    /// Whether [`take_resent`](Self::take_resent) tells from now on.
+    pub(crate) fn watch_resent(&mut self, watch: bool) {
+        if watch != self.resent.is_some() {
+            self.resent = watch.then(Vec::new);
+        }
     }
 
     /// Delivered answers that were sent again since the last look.

@@ -32,9 +32,9 @@ impl Node {
         self.ledger.size() + received
     }
 
-    /// Says from now on which delivered answers it sends again.
-    pub(crate) fn watch_resent(&mut self) {
-        self.ledger.watch_resent();
+    /// Whether it says from now on which delivered answers it sends again.
+    pub(crate) fn watch_resent(&mut self, watch: bool) {
+        self.ledger.watch_resent(watch);
     }
 
     /// Delivered answers that were sent again since the last look.

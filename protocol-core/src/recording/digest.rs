@@ -54,9 +54,9 @@ impl<'a> Digester<'a> {
                 self.work(work);
                 self.task(&work.task);
             }
-            // It is the work that was admitted, with the same task.
+            // It is the work that was admitted, down to the memory it is in.
             Action::Start(work) => {
-                self.work(work);
+                put_number(self.scratch, work.id.0);
                 put_number(self.scratch, work.task.size() as u64);
             }
             Action::Cancel(WorkId(work)) | Action::Settled(WorkId(work)) => {
@@ -219,18 +219,28 @@ impl<'a> Digester<'a> {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        let digest = match self.secrets {
-            None => hash(bytes),
-            Some(secrets) => {
-                let mut bytes = bytes.to_vec();
-                secrets.replace(&mut bytes);
-                hash(&bytes)
-            }
-        };
         put_number(self.scratch, bytes.len() as u64);
-        self.scratch.extend_from_slice(&digest.to_le_bytes());
+        let start = self.scratch.len();
+        match self.secrets {
+            None if bytes.len() > SHORT => {
+                self.scratch.extend_from_slice(&hash(bytes).to_le_bytes());
+            }
+            None => self.scratch.extend_from_slice(bytes),
+            Some(secrets) => {
+                self.scratch.extend_from_slice(bytes);
+                secrets.replace(&mut self.scratch[start..]);
+                if bytes.len() > SHORT {
+                    let digest = hash(&self.scratch[start..]);
+                    self.scratch.truncate(start);
+                    self.scratch.extend_from_slice(&digest.to_le_bytes());
+                }
+            }
+        }
     }
 }
+
+/// Bytes that are no longer to copy than to digest.
+const SHORT: usize = 64;
 
 /// Replaces secrets in the payloads of a client's frames, which it masks.
 fn replace_in_frames(

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::wire::{
     Cursor, Malformed, put_bytes, put_difference, put_duration, put_number, put_size,
-    put_small_difference,
+    put_small_differences,
 };
 use crate::call::{Call, CallId};
 use crate::node::{Action, Event, HostStats, Input, Misuse, Publication};
@@ -142,8 +142,7 @@ impl Clocks {
         ) {
             let passed = to - from;
             if let Some(off) = utc.checked_sub(passed / 1000) {
-                put_small_difference(out, passed);
-                return put_small_difference(out, off);
+                return put_small_differences(out, passed, off);
             }
         }
         let passed = nanos(self.monotonic) - nanos(before.monotonic);

@@ -1,6 +1,6 @@
 //! A node that is recorded while it runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{Deref, Range};
 
 use super::digest::{Digester, hash};
@@ -59,8 +59,8 @@ struct Tape {
     out: Vec<u8>,
     /// Whether `out` is the beginning of a part.
     begins_part: bool,
-    /// The end of the part before.
-    finished: Option<Piece>,
+    /// The ends of the parts before.
+    finished: VecDeque<Piece>,
     /// The number of this part, and whether there may be another.
     part: u64,
     rotates: bool,
@@ -129,7 +129,7 @@ impl Recorder {
         let tape = Tape {
             out,
             begins_part: true,
-            finished: None,
+            finished: VecDeque::new(),
             part: 0,
             rotates,
             taken: 0,
@@ -150,11 +150,7 @@ impl Recorder {
             ended: None,
             scratch: Vec::new(),
         };
-        let mut node = Node::new(config, seed);
-        if rotates {
-            node.watch_resent();
-        }
-        Self { node, tape: Some(Box::new(tape)) }
+        Self { node: Node::new(config, seed), tape: Some(Box::new(tape)) }
     }
 
     /// As [`Node::handle`].
@@ -181,10 +177,12 @@ impl Recorder {
     /// As [`Node::poll_action`].
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.node.poll_action();
-        let resent = self.node.take_resent();
         if let Some(tape) = self.tape.as_mut().filter(|tape| tape.ended.is_none()) {
-            resent.iter().for_each(|answer| tape.resent(answer));
+            if !tape.omitted.is_empty() {
+                self.node.take_resent().iter().for_each(|answer| tape.resent(answer));
+            }
             tape.polled(&self.node, action.as_ref());
+            self.node.watch_resent(!tape.omitted.is_empty());
         }
         action
     }
@@ -248,7 +246,9 @@ impl Deref for Recorder {
 
 impl Tape {
     fn input(&mut self, node: &Node, now: Now, input: &Input<'_>) {
-        self.queued(node);
+        if !self.drained {
+            self.queued(node);
+        }
         if !self.has_room(record::size(input)) {
             return self.end(End::Full);
         }
@@ -456,7 +456,7 @@ impl Tape {
     /// Begins another part, if this is an instant for it.
     fn rotate(&mut self, node: &Node) {
         let most = self.limit / 2;
-        let at_rest = node.is_at_rest() && self.finished.is_none() && self.held().is_none();
+        let at_rest = node.is_at_rest() && self.finished.len() < MOST_FINISHED && self.held().is_none();
         if !at_rest || node.checkpoint_size() as u64 > most {
             return;
         }
@@ -469,7 +469,7 @@ impl Tape {
         }
         record::put_end(&mut self.out, End::Continued);
         let bytes = std::mem::replace(&mut self.out, next);
-        self.finished = Some(Piece { bytes, begins_part: self.begins_part });
+        self.finished.push_back(Piece { bytes, begins_part: self.begins_part });
         self.begins_part = true;
         self.omitted = omitted;
         self.part += 1;
@@ -498,7 +498,7 @@ impl Tape {
     }
 
     fn waiting(&self) -> usize {
-        self.settled() + self.finished.as_ref().map_or(0, Piece::len)
+        self.settled() + self.finished.iter().map(Piece::len).sum::<usize>()
     }
 
     /// How many bytes change no more: all, or those before what may be the beginning of a secret.
@@ -515,7 +515,7 @@ impl Tape {
     }
 
     fn take(&mut self, mut memory: Vec<u8>) -> Option<Piece> {
-        if let Some(finished) = self.finished.take() {
+        if let Some(finished) = self.finished.pop_front() {
             return Some(finished);
         }
         let end = self.settled();
@@ -569,6 +569,9 @@ const MOST_HELD: usize = 1 << 20;
 
 /// What a gateway may say before it lets the node in, with what the application does meanwhile: a greeting has some kilobytes.
 const MOST_WITHHELD: usize = 4 << 20;
+
+/// Parts that ended and were not taken yet. Past it the present part must go on, and the recording ends when that is full.
+const MOST_FINISHED: usize = 16;
 
 /// Larger answers that were delivered are not in a checkpoint: they are hardly ever sent again, and supplied then.
 const LARGEST_BODY: usize = 64;

@@ -29,7 +29,7 @@ pub(crate) fn put_size(out: &mut Vec<u8>, size: usize) {
 /// A difference: small ones of either sign take one byte.
 pub(crate) fn put_difference(out: &mut Vec<u8>, difference: i128) {
     if let Ok(difference) = i64::try_from(difference) {
-        return put_small_difference(out, difference);
+        return put_number(out, zigzag(difference));
     }
     let mut rest = ((difference << 1) ^ (difference >> 127)) as u128;
     while rest >= 0x80 {
@@ -39,10 +39,26 @@ pub(crate) fn put_difference(out: &mut Vec<u8>, difference: i128) {
     out.push(rest as u8);
 }
 
-/// The same as [`put_difference`], at a fraction of the cost.
+/// The same as [`put_difference`] twice, at a fraction of the cost.
 #[inline]
-pub(crate) fn put_small_difference(out: &mut Vec<u8>, difference: i64) {
-    put_number(out, ((difference << 1) ^ (difference >> 63)) as u64);
+pub(crate) fn put_small_differences(out: &mut Vec<u8>, first: i64, second: i64) {
+    let mut bytes = [0; 2 * LONGEST_NUMBER];
+    let mut length = 0;
+    for difference in [first, second] {
+        let mut rest = zigzag(difference);
+        while rest >= 0x80 {
+            bytes[length] = rest as u8 | 0x80;
+            length += 1;
+            rest >>= 7;
+        }
+        bytes[length] = rest as u8;
+        length += 1;
+    }
+    out.extend_from_slice(&bytes[..length]);
+}
+
+fn zigzag(difference: i64) -> u64 {
+    ((difference << 1) ^ (difference >> 63)) as u64
 }
 
 pub(crate) fn put_duration(out: &mut Vec<u8>, duration: Duration) {
@@ -151,6 +167,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Bytes of the largest number.
+const LONGEST_NUMBER: usize = 10;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -164,13 +183,14 @@ mod tests {
             put_number(&mut out, number);
             put_difference(&mut out, difference);
             put_difference(&mut out, small.into());
-            put_small_difference(&mut out, small);
+            put_small_differences(&mut out, small, small);
             put_duration(&mut out, Duration::new(secs, nanos));
             let mut cursor = Cursor::new(&out);
             prop_assert_eq!(cursor.number(), Ok(number));
             prop_assert_eq!(cursor.difference(), Ok(difference));
-            prop_assert_eq!(cursor.difference(), Ok(small.into()));
-            prop_assert_eq!(cursor.difference(), Ok(small.into()));
+            for _ in 0..3 {
+                prop_assert_eq!(cursor.difference(), Ok(small.into()));
+            }
             prop_assert_eq!(cursor.duration(), Ok(Duration::new(secs, nanos)));
             prop_assert!(cursor.is_at_end());
         }
