@@ -163,7 +163,7 @@ pub(crate) struct Connect {
     /// Record all that happens to this node to FILE, for `clawnode replay`
     ///
     /// An older FILE becomes FILE.1. So does this one when it is full: then a new FILE begins with a checkpoint of the node,
-    /// from which a replay goes on. Together they hold at least the newest half of what the limit lets them hold.
+    /// from which a replay goes on. Together they hold at least the newest three quarters of --record-limit.
     ///
     /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
     /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins

@@ -156,7 +156,14 @@ fn the_newest_is_kept_when_a_file_is_full_and_each_file_is_replayed() {
     for run in 0..12 {
         let text = format!("text={run}:{}", "x".repeat(100_000));
         let run = output(&[
-            "run", path(&workflow), "--gateway", &url, "--auth-token", TOKEN, "--param", &text,
+            "run",
+            path(&workflow),
+            "--gateway",
+            &url,
+            "--auth-token",
+            TOKEN,
+            "--param",
+            &text,
         ]);
         assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     }

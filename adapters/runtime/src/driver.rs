@@ -123,9 +123,7 @@ impl<R: Runtime> Driver<R> {
             Some((recording, limit, true)) => {
                 (Recorder::in_parts(config, seed, limit), Some(recording))
             }
-            Some((recording, limit, false)) => {
-                (Recorder::on(config, seed, limit), Some(recording))
-            }
+            Some((recording, limit, false)) => (Recorder::on(config, seed, limit), Some(recording)),
         };
         Self {
             core,

@@ -21,7 +21,10 @@ impl State for Stage {
             Self::Recording(answer) => (3, None, Some(answer)),
             Self::Undelivered(answer) => (4, None, Some(answer)),
             Self::Written(answer) => (5, None, Some(answer)),
-            Self::Delivered(Some(answer)) if answer.outcome.size() > to.largest_body => {
+            Self::Delivered(Some(answer))
+                if answer.outcome.size() > to.largest_body
+                    && answer.outcome.size() <= LARGEST_PLACEHOLDER =>
+            {
                 let Answer { work, request_id, outcome } = &**answer;
                 to.omitted.insert(*work);
                 to.out.push(8);
@@ -152,9 +155,13 @@ impl Ledger {
         let random = State::load(from)?;
         let next_id = State::load(from)?;
         let mut entries = BTreeMap::new();
+        let mut room = limits.kept_bytes.min(MOST_PLACEHOLDERS);
         for _ in 0..from.size()? {
             let (id, digest) = State::load(from)?;
             let entry = Entry { digest, ..Entry::load(from)? };
+            if let Stage::Delivered(Some(answer)) = &entry.stage {
+                room = room.checked_sub(answer.outcome.size()).ok_or(Malformed::Value)?;
+            }
             entries.insert(id, entry);
         }
         let mut ledger = Self {
@@ -216,8 +223,11 @@ impl Ledger {
     }
 }
 
-/// Larger answers are not kept by default; a recording may say anything.
-const LARGEST_PLACEHOLDER: usize = 1 << 30;
+/// Larger answers are not left out: they are not kept by default, and a recording may say anything.
+const LARGEST_PLACEHOLDER: usize = 64 << 20;
+
+/// What all of them may take together, for the same reason.
+const MOST_PLACEHOLDERS: usize = 1 << 30;
 
 /// Bytes of an entry without its bodies, roughly.
 const ENTRY: usize = 160;

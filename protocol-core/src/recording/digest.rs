@@ -243,11 +243,7 @@ impl<'a> Digester<'a> {
 const SHORT: usize = 64;
 
 /// Replaces secrets in the payloads of a client's frames, which it masks.
-fn replace_in_frames(
-    frames: &mut [u8],
-    secrets: &Secrets,
-    connect: impl Fn() -> Option<Vec<u8>>,
-) {
+fn replace_in_frames(frames: &mut [u8], secrets: &Secrets, connect: impl Fn() -> Option<Vec<u8>>) {
     let mut rest = frames;
     while let Some([_, second]) = rest.first_chunk::<2>().copied() {
         let (more, length): (usize, u64) = match (second & 0x7f, &*rest) {

@@ -69,7 +69,9 @@ impl std::fmt::Display for End {
             Self::Continued => "the part was full; the recording goes on in the next",
             Self::Full => "the recording was full; the node went on",
             Self::Behind => "the disk was slower than the node; the node went on",
-            Self::Withheld => "the gateway said too much before it let the node in; the node went on",
+            Self::Withheld => {
+                "the gateway said too much before it let the node in; the node went on"
+            }
         })
     }
 }

@@ -8,8 +8,8 @@ use super::header::Header;
 use super::record::{self, Clocks, End};
 use super::secrets::{Secrets, stand_in, stand_in_target};
 use super::stream::Stream;
-use crate::dialect::Dialect;
 use super::wire::{Cursor, put_bytes};
+use crate::dialect::Dialect;
 use crate::ledger;
 use crate::node::{Action, Config, Endpoint, Input, Misuse, Node, Phase};
 use crate::secret::Credentials;
@@ -117,7 +117,7 @@ impl Recorder {
     /// next begins with a checkpoint of the node, from which a replay goes on. What is kept of them is for the caller to say:
     /// each is a recording of its own.
     ///
-    /// The part ends up to a quarter earlier, where the node [comes to rest](self#parts); if it does not, or if the checkpoint
+    /// The part ends up to a quarter earlier, where the node comes to rest, as [the module](super#parts) says; if it does not, or if the checkpoint
     /// needed more than half of a part, the recording ends as that of [`on`](Self::on) does.
     pub fn in_parts(config: Config, seed: [u8; 32], limit: u64) -> Self {
         Self::with_tape(config, seed, limit, true)
@@ -291,8 +291,7 @@ impl Tape {
             _ if content.is_empty() => {}
             (Input::Received(_), Some(withheld)) => {
                 withheld.pieces.push((content.clone(), start));
-                withheld.found +=
-                    self.stream.receive(&mut self.out, content, start, &self.secrets);
+                withheld.found += self.stream.receive(&mut self.out, content, start, &self.secrets);
                 if self.out.len() - withheld.pieces[0].1 > MOST_WITHHELD {
                     self.give_up_withheld();
                 }
@@ -456,7 +455,8 @@ impl Tape {
     /// Begins another part, if this is an instant for it.
     fn rotate(&mut self, node: &Node) {
         let most = self.limit / 2;
-        let at_rest = node.is_at_rest() && self.finished.len() < MOST_FINISHED && self.held().is_none();
+        let at_rest =
+            node.is_at_rest() && self.finished.len() < MOST_FINISHED && self.held().is_none();
         if !at_rest || node.checkpoint_size() as u64 > most {
             return;
         }
@@ -529,7 +529,9 @@ impl Tape {
             memory.extend_from_slice(&self.out[end..]);
             self.out.truncate(end);
             self.stream.shift(end);
-            for (piece, record) in self.withheld.iter_mut().flat_map(|withheld| &mut withheld.pieces) {
+            for (piece, record) in
+                self.withheld.iter_mut().flat_map(|withheld| &mut withheld.pieces)
+            {
                 *piece = piece.start - end..piece.end - end;
                 *record -= end;
             }

@@ -83,7 +83,8 @@ impl Header {
     /// Appends the header as it came.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let Self { kind, is_final, mask, length, size: _ } = *self;
-        let header = FrameHeader { is_final, opcode: kind.opcode(), mask, ..FrameHeader::default() };
+        let header =
+            FrameHeader { is_final, opcode: kind.opcode(), mask, ..FrameHeader::default() };
         header.format(length, out).expect("writing to a Vec does not fail");
     }
 }
@@ -103,7 +104,8 @@ impl Kind {
 
 /// Appends an unfragmented frame, masked when there is a mask.
 pub(super) fn write(out: &mut Vec<u8>, kind: Kind, payload: &[u8], mask: Option<[u8; 4]>) {
-    let header = FrameHeader { is_final: true, opcode: kind.opcode(), mask, ..FrameHeader::default() };
+    let header =
+        FrameHeader { is_final: true, opcode: kind.opcode(), mask, ..FrameHeader::default() };
     header.format(payload.len() as u64, out).expect("writing to a Vec does not fail");
     let start = out.len();
     out.extend_from_slice(payload);

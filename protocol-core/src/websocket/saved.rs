@@ -1,18 +1,19 @@
 //! A connection in a checkpoint.
 
+use super::Role;
 use super::assembler::Assembler;
 use super::buffer::Buffer;
 use super::connection::{Connection, Phase, State as Now};
 use super::limits::Limits;
 use super::outbox::Outbox;
-use super::Role;
 use crate::state::{Cursor, Malformed, Saver, State};
 
 impl Connection {
     /// Whether it is open in both directions, with no message half received that comes in fragments and not too much to send.
     pub(crate) fn is_at_rest(&self) -> bool {
         let Now { phase, outbox: _, eof, close_sent, shutdown } = &self.state;
-        let open = matches!(phase, Phase::Open { announced: true }) && !eof && !close_sent && !shutdown;
+        let open =
+            matches!(phase, Phase::Open { announced: true }) && !eof && !close_sent && !shutdown;
         open && self.assembler.unfinished().is_ok() && self.transmit().len() <= MOST_WAITING
     }
 

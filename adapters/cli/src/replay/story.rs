@@ -154,7 +154,8 @@ impl Story {
         match input {
             Input::Start => self.arrow(Kind::Connection, from, Lane::Node, "start"),
             Input::Credentials(credentials) => {
-                let Credentials { token, password, device_token, bootstrap_token, .. } = credentials;
+                let Credentials { token, password, device_token, bootstrap_token, .. } =
+                    credentials;
                 let shown: Vec<&str> = [
                     ("token", token),
                     ("password", password),

@@ -55,7 +55,8 @@ fn ends(parts: &[File]) -> Vec<Option<End>> {
         let bytes = part.0.lock().unwrap();
         let mut replay = Replay::new(&bytes).unwrap();
         assert_eq!(replay.header().part, index as u64);
-        let steps: Vec<_> = replay.by_ref().map(|step| step.map(|step| format!("{step:?}"))).collect();
+        let steps: Vec<_> =
+            replay.by_ref().map(|step| step.map(|step| format!("{step:?}"))).collect();
         assert!(replay.is_identical(), "part {index}: {steps:#?}");
         replay.end()
     });

@@ -10,8 +10,8 @@ mod node;
 mod tests;
 mod wire;
 
-use crate::state::state;
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
+use crate::state::state;
 
 pub(crate) use gateway::{Gateway, MOST_CAPABILITIES_BYTES};
 pub(crate) use node::Node;

@@ -402,7 +402,8 @@ impl Secrets {
     /// Whatever a `hello-ok` calls a token, such as `auth.deviceToken` and those of `auth.deviceTokens`.
     fn collect(&mut self, payload: Field<'_>) {
         let payload = payload.raw().and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let mut rest: Vec<(bool, Value)> = payload.map(|payload| (false, payload)).into_iter().collect();
+        let mut rest: Vec<(bool, Value)> =
+            payload.map(|payload| (false, payload)).into_iter().collect();
         while let Some((secret, value)) = rest.pop() {
             match value {
                 Value::Object(fields) => rest.extend(fields.into_iter().map(|(name, value)| {

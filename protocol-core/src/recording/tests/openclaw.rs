@@ -112,7 +112,8 @@ fn a_token_is_told_from_another_of_the_same_form() {
 #[test]
 fn a_device_is_paired_with_a_setup_code_or_by_somebody() {
     in_all_pieces(|stage, size| {
-        stage.credentials = Credentials { bootstrap_token: secret(BOOTSTRAP), ..credentials(None, Some(PASSWORD)) };
+        stage.credentials =
+            Credentials { bootstrap_token: secret(BOOTSTRAP), ..credentials(None, Some(PASSWORD)) };
         stage.denial = Some(json!({
             "code": "NOT_PAIRED", "message": format!("{BOOTSTRAP} and {PASSWORD} are not enough"),
             "details": { "code": "PAIRING_REQUIRED", "requestId": "q1" },
@@ -132,7 +133,10 @@ fn a_device_is_paired_with_a_setup_code_or_by_somebody() {
 #[test]
 fn a_refusal_may_quote_what_it_was_shown() {
     in_all_pieces(|stage, size| {
-        stage.credentials = Credentials { device_token: secret(FIRST), ..credentials(Some(SHARED), Some(PASSWORD)) };
+        stage.credentials = Credentials {
+            device_token: secret(FIRST),
+            ..credentials(Some(SHARED), Some(PASSWORD))
+        };
         stage.lose();
         stage.wait();
         for code in ["AUTH_TOKEN_MISMATCH", "AUTH_DEVICE_TOKEN_MISMATCH", "AUTH_RATE_LIMITED"] {

@@ -50,7 +50,8 @@ impl Stage {
     pub(super) fn new(dialect: impl Into<Dialect>, limit: u64) -> Self {
         let dialect = dialect.into();
         let openclaw = !matches!(dialect, Dialect::Nodetool(_));
-        let mut config = Config::new(Endpoint::new("gateway.test", "/nodes?api_key=Zx81/b"), dialect);
+        let mut config =
+            Config::new(Endpoint::new("gateway.test", "/nodes?api_key=Zx81/b"), dialect);
         config.commands = vec!["echo".to_owned()];
         config.workflows = true;
         config.limits = Limits {
@@ -232,7 +233,9 @@ impl Stage {
             if text.starts_with(r#"{"type":"req","id":"connect""#) && !self.greeted {
                 self.greeted = true;
                 if let Some(error) = self.denial.clone() {
-                    self.say(&json!({ "type": "res", "id": "connect", "ok": false, "error": error }));
+                    self.say(
+                        &json!({ "type": "res", "id": "connect", "ok": false, "error": error }),
+                    );
                     self.close(1008, "no");
                     continue;
                 }
@@ -320,7 +323,8 @@ impl Stage {
             }
             10 => {
                 let work = some_work(self);
-                let data = RawValue::from_string(r#"{"half":true}"#.to_owned()).expect("it is JSON");
+                let data =
+                    RawValue::from_string(r#"{"half":true}"#.to_owned()).expect("it is JSON");
                 let mut update = Update::new("news", data);
                 update.key = (with % 2 == 0).then(|| "key".to_owned());
                 self.give(|| Input::Progress(work, update.clone()));
@@ -362,7 +366,9 @@ impl Stage {
                 };
                 self.give(|| Input::Publish(Publication::HostStats(stats)));
                 let error = json!({ "code": "UNAVAILABLE", "message": "too early" });
-                self.say(&json!({ "type": "res", "id": "p0", "ok": with % 2 == 0, "error": error }));
+                self.say(
+                    &json!({ "type": "res", "id": "p0", "ok": with % 2 == 0, "error": error }),
+                );
             }
             17 if with < 60 => self.close(1012, "restart"),
             17 if with < 120 => {
@@ -437,7 +443,8 @@ fn contains(recording: &[u8], text: &str) -> bool {
 #[test]
 fn an_answer_that_a_checkpoint_left_out_is_supplied_when_it_is_sent_again() {
     let mut stage = Stage::new(nodetool::Config::new("node-A"), 6000);
-    let request = json!({ "type": "command_request", "request_id": "r", "command": "echo", "args": {} });
+    let request =
+        json!({ "type": "command_request", "request_id": "r", "command": "echo", "args": {} });
     let result = json!({ "text": format!("{TOKEN} {}", "y".repeat(400)) }).to_string();
     stage.carry(1000);
     stage.say(&request);
@@ -463,6 +470,35 @@ fn an_answer_that_a_checkpoint_left_out_is_supplied_when_it_is_sent_again() {
     assert_eq!(parts.iter().map(answers).collect::<Vec<_>>(), [1, 1, 1, 1]);
     assert!(parts.iter().all(|part| !contains(part, TOKEN)));
     assert_eq!(ends(&parts).last(), Some(&Some(End::Closed)));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_or_played_and_noticed_without_panic() {
+    for choice in 0..3 {
+        let mut stage = Stage::new(dialect(choice), 5000);
+        stage.carry(1000);
+        for with in 0..60 {
+            // A request, work that ends, and everything on its way; a Stop would end it too early.
+            for kind in [0, 10, 8, 4, 16, 9] {
+                stage.step((kind, with * 4 + 3));
+            }
+            stage.carry(300);
+        }
+        let parts = stage.end();
+        let part = parts.get(1).expect("there is more than one");
+        let mut noticed = 0;
+        for at in 0..part.len() {
+            for bit in [0x01, 0x10, 0x80] {
+                let mut damaged = part.clone();
+                damaged[at] ^= bit;
+                match Replay::new(&damaged) {
+                    Ok(mut replay) => noticed += usize::from(replay.any(|step| step.is_err())),
+                    Err(_) => noticed += 1,
+                }
+            }
+        }
+        assert!(noticed * 10 > part.len() * 3 * 8, "{noticed} of {}", part.len() * 3);
+    }
 }
 
 proptest! {
