@@ -28,7 +28,7 @@
 //! the node, and is a recording of its own. A checkpoint is taken while the node is at rest: drained, and either ready, with no
 //! message half received that comes in fragments and at most a MiB to send, or waiting for its next attempt. It holds the
 //! work that is not done and the answers that the gateway does not have. Answers that it has, which may be megabytes, are left
-//! out: should one be sent again, it is recorded then. Of bytes that wait for the socket only the number is in it; they are in
+//! out: should one be sent again, it is recorded then. With 10,000 remembered answers a checkpoint has about a MB. Of bytes that wait for the socket only the number is in it; they are in
 //! the part before.
 //!
 //! # Form
