@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::state::{Cursor, Malformed, Saver, State};
+
 /// A question to the gateway: a method and its parameters. Given as [`Input::Call`](crate::node::Input::Call), answered by
 /// [`Action::Reply`](crate::node::Action::Reply). Only a dialect with calls has them: openclaw does, nodetool does not.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +24,16 @@ pub struct Call<'a> {
 /// The caller's name for a [`Call`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
+
+impl State for CallId {
+    fn save(&self, to: &mut Saver<'_>) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        u64::load(from).map(Self)
+    }
+}
 
 /// Why a call has no result.
 #[derive(Debug, Clone, Error)]

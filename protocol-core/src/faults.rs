@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::dialect::FaultReply;
+use crate::state::{Cursor, Malformed, Saver, State};
 use crate::text::{MOST_REASON_BYTES, fitting};
 
 /// Replies to faulty messages: a bucket that fills by one a second, so that two peers cannot keep each other busy with errors.
@@ -44,6 +45,22 @@ impl FaultReplies {
 
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
+    }
+
+    pub(crate) fn save(&self, to: &mut Saver<'_>) {
+        let Self { most: _, left, since, waiting } = self;
+        left.save(to);
+        since.save(to);
+        waiting.save(to);
+    }
+
+    pub(crate) fn load(most: u32, from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            most,
+            left: State::load(from)?,
+            since: State::load(from)?,
+            waiting: State::load(from)?,
+        })
     }
 }
 

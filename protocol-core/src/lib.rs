@@ -132,6 +132,7 @@ pub mod peer;
 mod random;
 pub mod recording;
 mod secret;
+mod state;
 mod text;
 mod time;
 mod timers;

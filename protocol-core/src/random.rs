@@ -1,6 +1,8 @@
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
+use crate::state::{Cursor, Malformed, Saver, State};
+
 /// The only source of randomness in this crate: masks, keys, jitter and ids come from one seed.
 ///
 /// A cryptographic generator, because a peer must not be able to predict masks (RFC 6455 section 10.3).
@@ -28,6 +30,16 @@ impl Random {
     pub(crate) fn up_to(&mut self, max: u64) -> u64 {
         let wide = u128::from(self.0.next_u64()) * (u128::from(max) + 1);
         (wide >> 64) as u64
+    }
+}
+
+impl State for Random {
+    fn save(&self, to: &mut Saver<'_>) {
+        to.out.extend_from_slice(&self.0.serialize_state());
+    }
+
+    fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(Self(ChaCha12Rng::deserialize_state(&from.array()?)))
     }
 }
 

@@ -2,6 +2,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::state::state;
+
 /// A token or other credential: its text never appears in Debug output, so never in logs or errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -49,7 +51,7 @@ pub struct Credentials {
     /// The token of a setup code. It is good for one pairing.
     pub bootstrap_token: Option<Secret>,
     /// Headers of the HTTP upgrade request, names and values, for what stands in front of the gateway and wants to know who comes.
-    /// They are for TLS only. A recording does not hold them, so it cannot be played back with them.
+    /// They are for TLS only.
     pub headers: Vec<(String, Secret)>,
 }
 
@@ -75,6 +77,8 @@ impl Credentials {
         own.chain(headers.iter().map(|(_, value)| value))
     }
 }
+
+state!(struct Credentials { token, password, device_token, bootstrap_token, headers });
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

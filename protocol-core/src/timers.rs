@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::state::{Cursor, Malformed, Saver, State};
+
 /// A fixed set of timers, one for each variant of `T`; setting, clearing and asking cost no allocation and no walk worth the name.
 #[derive(Debug, Clone)]
 pub(crate) struct Timers<T, const N: usize> {
@@ -8,7 +10,23 @@ pub(crate) struct Timers<T, const N: usize> {
     next: Option<(Duration, T)>,
 }
 
+impl<T, const N: usize> Timers<T, N> {
+    pub(crate) fn save(&self, to: &mut Saver<'_>) {
+        let Self { due, names: _, next: _ } = self;
+        due.iter().for_each(|due| due.save(to));
+    }
+}
+
 impl<T: Copy + PartialEq, const N: usize> Timers<T, N> {
+    /// New timers, set as those that were saved.
+    pub(crate) fn load(names: [T; N], from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let mut timers = Self::new(names);
+        for name in names {
+            timers.put(name, State::load(from)?);
+        }
+        Ok(timers)
+    }
+
     /// `names` lists every variant once. Timers due at the same time fire in this order.
     pub(crate) fn new(names: [T; N]) -> Self {
         Self { due: [None; N], names, next: None }

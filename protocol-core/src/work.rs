@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::state::{Cursor, Malformed, Saver, State, state};
 use crate::text::json_len;
 
 /// One admitted request as this node knows it: unique within a [`Node`](crate::Node), even when a gateway uses a request id again.
@@ -249,3 +250,33 @@ pub struct Answer {
     /// How it ended.
     pub outcome: Outcome,
 }
+
+// What a checkpoint holds.
+
+impl State for WorkId {
+    fn save(&self, to: &mut Saver<'_>) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        u64::load(from).map(Self)
+    }
+}
+
+impl State for JobId {
+    fn save(&self, to: &mut Saver<'_>) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        u128::load(from).map(Self)
+    }
+}
+
+state!(struct Work { id, request_id, job_id, user_id, task, deadline });
+state!(enum Task { 0 = Workflow { source, params }, 1 = Command { name, args } });
+state!(enum WorkflowSource { 0 = Id(id), 1 = Graph(graph) });
+state!(struct Update { kind, data, key });
+state!(enum Outcome { 0 = Completed(result), 1 = Failed(failure) });
+state!(struct Failure { code, message, partial });
+state!(struct Answer { work, request_id, outcome });

@@ -28,13 +28,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     };
     let gateway =
         Gateway::choose(&options.node, options.url.as_deref(), pairing, &environment).await?;
-    let mut protocol = gateway.protocol(&options.node, &data);
-    if options.record.is_some() && protocol == Protocol::Auto {
-        tracing::info!(
-            "only the connection with a nodetool gateway can be recorded, so this node speaks nodetool"
-        );
-        protocol = Protocol::Nodetool;
-    }
+    let protocol = gateway.protocol(&options.node, &data);
     let device = match protocol {
         Protocol::Nodetool => None,
         Protocol::Openclaw => {
@@ -77,8 +71,8 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         );
     }
     if let Some(path) = &options.record {
-        builder =
-            builder.record(crate::record::create(path)?, u64::from(options.record_limit) << 20);
+        let files = crate::record::files(path.clone())?;
+        builder = builder.record_in_parts(files, u64::from(options.record_limit) << 20);
         tracing::info!(file = %path.display(), "recording; it will hold what the gateway and the work say");
     }
     let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;

@@ -133,14 +133,17 @@ pub(crate) struct Connect {
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,
-    /// Record all that happens to this node of a nodetool gateway to FILE, for `clawnode replay`; an older FILE becomes FILE.1
+    /// Record all that happens to this node to FILE, for `clawnode replay`
+    ///
+    /// An older FILE becomes FILE.1. So does this one when it is full: then a new FILE begins with a checkpoint of the node,
+    /// from which a replay goes on. Together they hold at least the newest three quarters of --record-limit.
     ///
     /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
     /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins
     /// of equal length.
     #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
-    /// The most MiB of a recording; it keeps the beginning, where each replay must start
+    /// The most MiB of one file of a recording
     #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) record_limit: u32,
 }
@@ -330,7 +333,7 @@ pub(crate) struct Replay {
     /// Draw what happened: a page for a browser, in one file that needs nothing else
     #[arg(long, env = "CLAWNODE_HTML", value_name = "OUT")]
     pub(crate) html: Option<PathBuf>,
-    /// Stop after this many seconds of the recording
+    /// Stop after this many seconds of this file
     #[arg(long, env = "CLAWNODE_UNTIL", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) until: Option<Duration>,
 }

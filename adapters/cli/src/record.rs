@@ -1,4 +1,4 @@
-//! The file of a recording.
+//! The files of a recording.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -7,13 +7,20 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Failure;
 
-/// A new file at `path` that only its owner may read. One that is there already is kept beside it, as `.1`; the one
-/// before that is not.
-pub(crate) fn create(path: &Path) -> Result<File, Failure> {
-    keep_older(path).and_then(|()| create_private(path)).map_err(|error| {
-        let path = path.display();
-        Failure::usage(format!("--record: {path} cannot be written: {error}"))
-    })
+/// Gives new files at `path` that only their owner may read, one after the other; the first is made now. One that is there
+/// already is kept beside it, as `.1`; the one before that is not.
+pub(crate) fn files(
+    path: PathBuf,
+) -> Result<impl FnMut() -> io::Result<File> + Send + 'static, Failure> {
+    let mut first = Some(create(&path).map_err(|error| {
+        Failure::usage(format!("--record: {} cannot be written: {error}", path.display()))
+    })?);
+    Ok(move || first.take().map_or_else(|| create(&path), Ok))
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    keep_older(path)?;
+    create_private(path)
 }
 
 fn keep_older(path: &Path) -> io::Result<()> {

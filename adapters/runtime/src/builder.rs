@@ -1,7 +1,7 @@
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::future::Future;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,14 +107,6 @@ pub enum BuildError {
         "the header {0} cannot be sent: its name or value has characters that headers do not have, or the node writes it itself"
     )]
     InvalidHeader(String),
-    /// A recording cannot be played back without the headers, and must not hold them.
-    #[error("a connection with headers of one's own cannot be recorded; leave out one of them")]
-    RecordingHeaders,
-    /// In the openclaw dialect the gateway says secrets, which a recording must not hold.
-    #[error(
-        "only the connection with a nodetool gateway can be recorded; leave the recording out, or openclaw"
-    )]
-    RecordingOpenclaw,
     /// TLS cannot be set up: the file of certificate authorities, or those of the system, cannot be used.
     #[error("{0}")]
     Tls(String),
@@ -306,10 +298,28 @@ impl<R: Runtime> NodeBuilder<R> {
     ///
     /// A thread of its own writes. It has what happened within a fraction of a second, and all of it when
     /// [`Node::run`] returns. When the file fails or is too slow, or the limit is reached, the recording ends with a
-    /// word in the log, and the node goes on. Only nodes of nodetool gateways are recorded. **What the gateway says and what handlers answer is in the recording**;
+    /// word in the log, and the node goes on. **What the gateway says and what handlers answer is in the recording**;
     /// credentials are not. See [`clawnode_protocol::recording`].
     pub fn record(mut self, file: impl Write + Send + 'static, limit: u64) -> Self {
-        self.recording = Some((Box::new(file), limit));
+        let mut file = Some(Box::new(file) as Box<dyn Write + Send>);
+        let next_file = move || file.take().ok_or_else(|| io::Error::other("there is one part"));
+        self.recording = Some(Record { next_file: Box::new(next_file), limit, in_parts: false });
+        self
+    }
+
+    /// As [`record`](Self::record), but a file that has reached the limit is followed by another, which begins with a checkpoint
+    /// of the node: a replay goes on from there. So the newest of a long life is kept in as few files as the caller likes.
+    ///
+    /// `next_file` is asked for each file on the thread that writes, after the one before was closed. Half of `limit` must have
+    /// room for the node's state: mostly the results that are kept, see [`Limits::kept_bytes`](Limits). If it has not, or if the
+    /// node is never at rest while the last quarter of a file is written, the recording ends as that of `record` does.
+    pub fn record_in_parts<F: Write + Send + 'static>(
+        mut self,
+        mut next_file: impl FnMut() -> io::Result<F> + Send + 'static,
+        limit: u64,
+    ) -> Self {
+        let next_file = move || next_file().map(|file| Box::new(file) as Box<dyn Write + Send>);
+        self.recording = Some(Record { next_file: Box::new(next_file), limit, in_parts: true });
         self
     }
 
@@ -391,12 +401,6 @@ impl<R: Runtime> NodeBuilder<R> {
     /// The first mistake in the description.
     pub fn build(mut self) -> Result<Node<R>, BuildError> {
         self.check();
-        if self.recording.is_some() && self.openclaw.is_some() {
-            self.note(BuildError::RecordingOpenclaw);
-        }
-        if self.recording.is_some() && !self.headers.is_empty() {
-            self.note(BuildError::RecordingHeaders);
-        }
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }

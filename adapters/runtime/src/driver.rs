@@ -27,7 +27,7 @@ use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
 use crate::openclaw::Openclaw;
-use crate::recording::{ENOUGH, GATHER, Recording};
+use crate::recording::{ENOUGH, GATHER, Record, Recording};
 use crate::runtime::{ByteStream, Runtime};
 use crate::shared::EndOnDrop;
 use crate::tls::Tls;
@@ -120,10 +120,15 @@ impl<R: Runtime> Driver<R> {
         } = node;
         let (to_inbox, inbox) = async_channel::bounded(INBOX);
         let seed = runtime.seed();
-        let recording = recording.and_then(|(file, limit)| Some((Recording::start(file)?, limit)));
+        let recording = recording.and_then(|Record { next_file, limit, in_parts }| {
+            Some((Recording::start(next_file)?, limit, in_parts))
+        });
         let (core, recording) = match recording {
             None => (Recorder::off(config, seed), None),
-            Some((recording, limit)) => (Recorder::on(config, seed, limit), Some(recording)),
+            Some((recording, limit, true)) => {
+                (Recorder::in_parts(config, seed, limit), Some(recording))
+            }
+            Some((recording, limit, false)) => (Recorder::on(config, seed, limit), Some(recording)),
         };
         Self {
             core,
@@ -192,13 +197,10 @@ impl<R: Runtime> Driver<R> {
             }
         }
         self.gather = None;
-        if !self.core.is_recording() {
-            warn!("the recording ends here: it is as large as it may be");
+        if let Some(end) = self.core.ended() {
+            warn!(%end, "the recording ends here");
         }
         recording.push(&mut self.core);
-        if !self.core.is_recording() {
-            self.recording = None;
-        }
     }
 
     /// Waits until the recording is where it goes, for as long as is decent.

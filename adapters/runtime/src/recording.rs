@@ -16,7 +16,16 @@ use tracing::warn;
 use crate::runtime::Runtime;
 
 /// Where a recording is to go, and how large it may become.
-pub(crate) type Record = (Box<dyn Write + Send>, u64);
+pub(crate) struct Record {
+    pub(crate) next_file: NextFile,
+    /// Of one file, in bytes.
+    pub(crate) limit: u64,
+    /// Whether it goes on in another file.
+    pub(crate) in_parts: bool,
+}
+
+/// Gives the file that the next part goes to.
+pub(crate) type NextFile = Box<dyn FnMut() -> io::Result<Box<dyn Write + Send>> + Send>;
 
 /// A recording that is being written. Dropping it ends the thread once everything is written.
 pub(crate) struct Recording {
@@ -35,7 +44,7 @@ struct Spool {
 #[derive(Default)]
 struct State {
     pieces: VecDeque<Piece>,
-    /// Bytes in them, and in what is being written.
+    /// Bytes in them, and in what is being written, but for the beginnings of parts.
     waiting: usize,
     /// Blocks that were written, to be filled again: their memory is warm.
     spare: Vec<Vec<u8>>,
@@ -47,12 +56,12 @@ struct State {
 
 impl Recording {
     /// Starts to write. Without a thread there is no recording.
-    pub(crate) fn start(file: Box<dyn Write + Send>) -> Option<Self> {
+    pub(crate) fn start(next_file: NextFile) -> Option<Self> {
         let spool = Arc::new(Spool::default());
         let (writing, done) = async_channel::bounded(1);
         let theirs = Arc::clone(&spool);
         let thread = thread::Builder::new().name("clawnode-recording".to_owned());
-        match thread.spawn(move || theirs.write(file, writing)) {
+        match thread.spawn(move || theirs.write(next_file, writing)) {
             Ok(_) => Some(Self { spool, done }),
             Err(error) => {
                 warn!(%error, "there is no recording: no thread to write it");
@@ -71,11 +80,13 @@ impl Recording {
             warn!("the recording ends here: the disk is slower than the node");
             recorder.end(End::Behind);
         }
-        let memory = state.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
-        let Some(piece) = recorder.take_piece(memory) else { return };
-        state.waiting += piece.len();
-        state.pieces.push_back(piece);
-        self.spool.changed.notify_one();
+        while recorder.waiting() > 0 {
+            let memory = state.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
+            let Some(piece) = recorder.take_piece(memory) else { return };
+            state.waiting += counted(&piece);
+            state.pieces.push_back(piece);
+            self.spool.changed.notify_one();
+        }
     }
 
     /// Waits until everything is written, for a few seconds at most.
@@ -106,16 +117,21 @@ impl Spool {
     }
 
     /// The life of the thread.
-    fn write(&self, mut file: Box<dyn Write + Send>, writing: Sender<()>) {
+    fn write(&self, mut next_file: NextFile, writing: Sender<()>) {
+        let mut file = None;
         while let Some(piece) = self.next() {
-            let size = piece.len();
+            let counted = counted(&piece);
+            if piece.begins_part() {
+                // Closed first: some systems do not rename what is open.
+                drop(file.take());
+            }
             let mut block = piece.seal();
-            if let Err(error) = file.write_all(&block).and_then(|()| file.flush()) {
+            if let Err(error) = write_to(&mut file, &mut next_file, &block) {
                 self.fail(&error);
                 break;
             }
             let mut state = self.lock();
-            state.waiting -= size;
+            state.waiting -= counted;
             if state.spare.len() < MOST_SPARE && block.capacity() <= 2 * BLOCK {
                 block.clear();
                 state.spare.push(block);
@@ -147,6 +163,25 @@ impl Spool {
     }
 }
 
+fn write_to(
+    file: &mut Option<Box<dyn Write + Send>>,
+    next_file: &mut NextFile,
+    block: &[u8],
+) -> io::Result<()> {
+    let file = match file {
+        Some(file) => file,
+        None => file.insert(next_file()?),
+    };
+    file.write_all(block)?;
+    file.flush()
+}
+
+/// What a piece counts among those that wait. The beginning of a part has a checkpoint in it, as large as the node's state, and
+/// comes seldom.
+fn counted(piece: &Piece) -> usize {
+    if piece.begins_part() { 0 } else { piece.len() }
+}
+
 /// How long a recording is gathered at most before it is written: what is lost when the machine ends at once.
 pub(crate) const GATHER: Duration = Duration::from_millis(200);
 
@@ -160,8 +195,8 @@ const BLOCK: usize = ENOUGH + (64 << 10);
 /// Blocks that are kept to be filled again.
 const MOST_SPARE: usize = 2;
 
-/// Bytes that may wait for a slow disk; the recording ends rather than take more memory. One large message may come on
-/// top.
+/// Bytes that may wait for a slow disk; the recording ends rather than take more memory. One large message and one
+/// checkpoint may come on top.
 const MOST_WAITING: usize = 16 << 20;
 
 /// How long a stopped node waits for the end of its recording.

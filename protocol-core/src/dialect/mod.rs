@@ -17,6 +17,7 @@ use crate::call::CallError;
 use crate::node::{Endpoint, Timing};
 use crate::peer::{FromNode, Misuse, Request, Surface};
 use crate::secret::{Credentials, Secret};
+use crate::state::{Cursor, Malformed, Saver, state};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, CloseCode, Closed, Connection, InvalidRequest};
 use crate::work::{JobId, Outcome, Task, Update};
@@ -159,6 +160,16 @@ pub enum OnCancel {
     /// Nothing.
     Silence,
 }
+
+state!(enum Dialect { 0 = Nodetool(config), 1 = Openclaw(config), 2 = Either(config) });
+state!(struct Rules { acknowledge, repeated_id, disconnect, cancelled, delivered, liveness });
+state!(enum RepeatedId { 0 = Replay, 1 = Supersede });
+state!(enum OnDisconnect { 0 = Keep, 1 = Abort });
+state!(enum OnCancel { 0 = Answer, 1 = Silence });
+state!(enum Delivered { 0 = WhenConfirmed, 1 = WhenWritten });
+state!(enum Liveness { 0 = Heartbeats, 1 = Ticks });
+state!(enum Name { 0 = Nodetool, 1 = Openclaw });
+state!(enum TaskKind { 0 = Workflow, 1 = Command(name) });
 
 /// A WebSocket message.
 #[derive(Debug, Clone, Copy)]
@@ -318,12 +329,15 @@ pub(crate) trait NodeSession: fmt::Debug + Send {
     /// What the dialect promises.
     fn rules(&self) -> Rules;
 
-    /// A new connection begins: its HTTP upgrade request, with the credentials where this dialect puts them.
-    fn begin(
-        &mut self,
+    /// The HTTP upgrade request of the next connection, with the credentials where this dialect puts them.
+    fn request(
+        &self,
         endpoint: &Endpoint,
         credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest>;
+
+    /// A new connection begins, for which [`request`](Self::request) gave the request.
+    fn begin(&mut self, _credentials: &Credentials) {}
 
     /// Whether the node says first who it is. If not, a [`FromGateway::Challenge`] asks for it.
     fn registers_unasked(&self) -> bool;
@@ -362,6 +376,32 @@ pub(crate) trait NodeSession: fmt::Debug + Send {
 
     /// Whether there are calls in this dialect.
     fn has_calls(&self) -> bool;
+
+    /// Secrets that the gateway has said on this connection, and how often in all.
+    fn secrets_heard(&self) -> (&[Secret], usize) {
+        (&[], 0)
+    }
+
+    /// The text to be signed, as it was with these credentials.
+    fn sign_text_with(&self, _credentials: &Credentials) -> Option<Secret> {
+        None
+    }
+
+    /// The registration, as it was with these credentials and this signature.
+    fn connect_with(
+        &self,
+        _commands: &[String],
+        _credentials: &Credentials,
+        _signature: Option<&str>,
+    ) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Saves everything but the configuration.
+    fn save(&self, to: &mut Saver<'_>);
+
+    /// Makes of a new session the one that was saved.
+    fn load(&mut self, from: &mut Cursor<'_>) -> Result<(), Malformed>;
 }
 
 /// Why something cannot be said in this dialect.

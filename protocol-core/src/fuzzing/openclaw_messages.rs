@@ -159,7 +159,7 @@ fn pair() -> (Node, Gateway) {
 
 fn new_node() -> Node {
     let mut node = Node::new(Config::node(Device::from(&identity()), "1"));
-    node.begin(&Endpoint::new("gateway.test", "/"), &Credentials::none()).expect("it is right");
+    node.begin(&Credentials::none());
     node
 }
 

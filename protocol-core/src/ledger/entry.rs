@@ -5,6 +5,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::dialect::TaskKind;
+use crate::state::state;
 use crate::work::{Answer, JobId, Task, Update, Work, WorkflowSource};
 
 /// One request, from its arrival until it is forgotten.
@@ -110,10 +111,16 @@ impl Entry {
     }
 }
 
+state!(struct Entry {
+    request_id, job_id, kind, digest, stage, accept, updates, update_bytes, dropped, queued, progress_sent, deadline, replay,
+    awaited,
+});
+state!(enum Accept { 0 = NotDue, 1 = Due { repeated }, 2 = Sent });
+
 /// A digest of everything that makes a request what it is, apart from its id.
 ///
 /// Not a cryptographic one: a gateway that went to the trouble of a collision would only confuse two requests of its own.
-pub(super) fn digest(user_id: &str, task: &Task) -> u128 {
+pub(crate) fn digest(user_id: &str, task: &Task) -> u128 {
     let mut hash = Xxh3::new();
     let mut part = |text: &str| {
         hash.update(&(text.len() as u64).to_le_bytes());

@@ -12,6 +12,7 @@ mod bounds;
 mod entry;
 #[cfg(test)]
 mod exhaustive;
+mod saved;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ use crate::node::{Action, Event, Limits, Misuse};
 use crate::random::Random;
 use crate::text::{MOST_REASON_BYTES, fitting};
 use crate::work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId};
-use entry::{Accept, Entry, Stage, digest};
+pub(crate) use entry::digest;
+use entry::{Accept, Entry, Stage};
 pub use sizes::Tally;
 pub(crate) use sizes::{entry_size, swept_beyond};
 
@@ -57,6 +59,8 @@ pub(crate) struct Ledger {
     replayable: VecDeque<WorkId>,
     closed_to_new_work: bool,
     tally: Tally,
+    /// Delivered answers that were sent again since somebody looked, if anybody looks.
+    resent: Option<Vec<Arc<Answer>>>,
 }
 
 /// A request that never became work.
@@ -86,6 +90,7 @@ impl Ledger {
             replayable: VecDeque::new(),
             closed_to_new_work: false,
             tally: Tally::default(),
+            resent: None,
         }
     }
 
@@ -396,7 +401,10 @@ impl Ledger {
                         }
                         answer
                     }
-                    Stage::Delivered(Some(answer)) if entry.replay => Arc::clone(answer),
+                    Stage::Delivered(Some(answer)) if entry.replay => {
+                        self.resent.iter_mut().for_each(|resent| resent.push(Arc::clone(answer)));
+                        Arc::clone(answer)
+                    }
                     _ => continue,
                 };
                 entry.replay = false;

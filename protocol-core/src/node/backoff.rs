@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use super::Timing;
 use crate::random::Random;
+use crate::state::{Cursor, Malformed, Saver, State};
 
 /// Delays between attempts: doubling from the first to the longest, each drawn from its upper half so that nodes that lost
 /// the same gateway do not come back together.
@@ -14,6 +16,24 @@ pub(super) struct Backoff {
 impl Backoff {
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest: longest.max(first), failures: 0 }
+    }
+
+    /// That of usual failures, and that of missing approvals.
+    pub(super) fn of(timing: &Timing) -> [Self; 2] {
+        [
+            Self::new(timing.reconnect_delay, timing.max_reconnect_delay),
+            Self::new(timing.approval_delay, timing.max_approval_delay),
+        ]
+    }
+
+    pub(super) fn save(&self, to: &mut Saver<'_>) {
+        let Self { first: _, longest: _, failures } = self;
+        failures.save(to);
+    }
+
+    /// The same delays after as many failures as were saved.
+    pub(super) fn loaded(self, from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(Self { failures: State::load(from)?, ..self })
     }
 
     pub(super) fn reset(&mut self) {

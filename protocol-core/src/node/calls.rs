@@ -9,6 +9,7 @@ use super::life::Life;
 use super::{Action, Misuse, Node};
 use crate::call::{Call, CallError, CallId};
 use crate::dialect::{CallName, ToGateway, Unsayable};
+use crate::state::{Cursor, Malformed, Saver, State};
 
 /// The calls without a reply, and when each is given up.
 #[derive(Debug, Default)]
@@ -20,6 +21,17 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         self.expiring.first().map(|(due, _)| *due)
+    }
+
+    pub(super) fn save(&self, to: &mut Saver<'_>) {
+        let Self { outstanding, expiring: _ } = self;
+        outstanding.save(to);
+    }
+
+    pub(super) fn load(from: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let outstanding: BTreeMap<CallId, Duration> = State::load(from)?;
+        let expiring = outstanding.iter().map(|(id, due)| (*due, *id)).collect();
+        Ok(Self { outstanding, expiring })
     }
 
     fn insert(&mut self, id: CallId, due: Duration) {

@@ -6,6 +6,7 @@ use super::{Action, Deadline, Event, Link, LostReason, Misuse, Node, StopReason}
 use crate::dialect::openclaw::Refusal as Denial;
 use crate::dialect::{AfterDenial, ToGateway, Unsayable, Welcome};
 use crate::secret::{Credentials, Secret};
+use crate::state::state;
 use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter, Side};
 
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) enum Stopping {
     Flushing,
     Closing,
 }
+
+state!(enum Stopping { 0 = No, 1 = Draining, 2 = Flushing, 3 = Closing });
 
 /// What follows once a connection is gone.
 #[derive(Debug, Clone)]
@@ -88,16 +91,22 @@ impl Node {
         self.actions.push_back(Action::Authenticate);
     }
 
-    pub(super) fn authenticated(&mut self, mut credentials: Credentials) -> Result<(), Misuse> {
+    pub(super) fn authenticated(&mut self, credentials: Credentials) -> Result<(), Misuse> {
         match self.life {
             Life::Authenticating => {
-                credentials.device_token = credentials.device_token.or_else(|| self.unkept.clone());
+                let credentials = self.with_unkept(credentials);
                 self.life = Life::Connecting { credentials };
                 self.actions.push_back(Action::Connect);
                 Ok(())
             }
             _ => Err(Misuse::WrongState),
         }
+    }
+
+    /// What there is to show: with a device token that the application does not keep yet, if it has none.
+    pub(crate) fn with_unkept(&self, mut credentials: Credentials) -> Credentials {
+        credentials.device_token = credentials.device_token.or_else(|| self.unkept.clone());
+        credentials
     }
 
     pub(super) fn credentials_failed(&mut self, why: &str) -> Result<(), Misuse> {
@@ -123,13 +132,9 @@ impl Node {
     pub(super) fn connected(&mut self) -> Result<(), Misuse> {
         let Life::Connecting { credentials } = &self.life else { return Err(Misuse::WrongState) };
         self.timers.clear(Deadline::Connect);
-        let request = self.session.begin(&self.config.endpoint, credentials);
-        let mut headers = credentials.headers.iter();
-        let request = request.and_then(|request| {
-            headers.try_fold(request, |request, (name, value)| request.header(name, value.expose()))
-        });
-        match request {
+        match self.upgrade_request(&self.config.endpoint, credentials) {
             Ok(request) => {
+                self.session.begin(credentials);
                 let limits = self.config.limits.websocket;
                 let websocket = Connection::client(&request, limits, self.random.bytes());
                 let credentials = credentials.clone();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::life::{Ending, TIMEOUT};
 use super::{Deadline, LostReason, Node};
 use crate::dialect::{Liveness, ToGateway};
+use crate::state::state;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ping {
@@ -18,6 +19,8 @@ pub(super) struct Ping {
     /// How many have fallen due since it was written.
     pub(super) beats: u32,
 }
+
+state!(struct Ping { number, written_at, answers, sent_by_beat, beats });
 
 impl Node {
     /// From now on the gateway is expected to be alive.

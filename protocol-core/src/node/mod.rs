@@ -2,6 +2,7 @@
 
 mod backoff;
 mod calls;
+mod checkpoint;
 mod config;
 mod input;
 mod life;
@@ -22,7 +23,7 @@ use crate::random::Random;
 use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
-use crate::websocket::Connection;
+use crate::websocket::{ClientRequest, Connection, InvalidRequest};
 use crate::work::JobId;
 use backoff::Backoff;
 use calls::Calls;
@@ -58,7 +59,7 @@ pub struct Node {
     now: Duration,
     utc: Timestamp,
     life: Life,
-    timers: Timers<Deadline, 9>,
+    timers: Timers<Deadline, { TIMERS.len() }>,
     backoff: Backoff,
     approval_backoff: Backoff,
     /// A device token that the application does not keep yet, as far as is known.
@@ -128,10 +129,7 @@ impl Node {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::from_seed(seed);
         let ledger = Ledger::new(config.dialect.rules(), config.limits.clone(), random.child());
-        let backoff =
-            Backoff::new(config.timing.reconnect_delay, config.timing.max_reconnect_delay);
-        let timing = &config.timing;
-        let approval_backoff = Backoff::new(timing.approval_delay, timing.max_approval_delay);
+        let [backoff, approval_backoff] = Backoff::of(&config.timing);
         let instance = JobId::from_random(random.bytes());
         Self {
             random,
@@ -139,17 +137,7 @@ impl Node {
             now: Duration::ZERO,
             utc: Timestamp::default(),
             life: Life::Idle,
-            timers: Timers::new([
-                Deadline::Connect,
-                Deadline::Open,
-                Deadline::Register,
-                Deadline::Heartbeat,
-                Deadline::Confirm,
-                Deadline::Publish,
-                Deadline::Close,
-                Deadline::Reconnect,
-                Deadline::Drain,
-            ]),
+            timers: Timers::new(TIMERS),
             backoff,
             approval_backoff,
             unkept: None,
@@ -246,6 +234,38 @@ impl Node {
         Some(&waiting[start..])
     }
 
+    /// Secrets that the gateway has said on this connection, and how often in all.
+    pub(crate) fn secrets_heard(&self) -> (&[Secret], usize) {
+        self.session.secrets_heard()
+    }
+
+    /// The HTTP upgrade request of a connection that is to begin, with these credentials.
+    pub(crate) fn upgrade_request(
+        &self,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+    ) -> Result<ClientRequest, InvalidRequest> {
+        let request = self.session.request(endpoint, credentials)?;
+        credentials
+            .headers
+            .iter()
+            .try_fold(request, |request, (name, value)| request.header(name, value.expose()))
+    }
+
+    /// The text to be signed on this connection, as it was with these credentials.
+    pub(crate) fn sign_text_with(&self, credentials: &Credentials) -> Option<Secret> {
+        self.session.sign_text_with(credentials)
+    }
+
+    /// The openclaw registration on this connection, as it was with these credentials and this signature.
+    pub(crate) fn connect_with(
+        &self,
+        credentials: &Credentials,
+        signature: Option<&str>,
+    ) -> Option<Vec<u8>> {
+        self.session.connect_with(&self.config.commands, credentials, signature)
+    }
+
     /// When to give [`Input::Timeout`] at the latest, and what for. In the time of [`Now::monotonic`].
     pub fn deadline(&self) -> Option<(Duration, Deadline)> {
         let expiry = [self.ledger.next_expiry(), self.calls.next_expiry()];
@@ -286,3 +306,16 @@ impl Node {
         &self.config
     }
 }
+
+/// In the order in which they fire when they are due at the same time.
+const TIMERS: [Deadline; 9] = [
+    Deadline::Connect,
+    Deadline::Open,
+    Deadline::Register,
+    Deadline::Heartbeat,
+    Deadline::Confirm,
+    Deadline::Publish,
+    Deadline::Close,
+    Deadline::Reconnect,
+    Deadline::Drain,
+];

@@ -9,6 +9,7 @@ use super::life::Life;
 use super::{Action, Deadline, Event, Misuse, Node};
 use crate::call::CallError;
 use crate::dialect::{CallName, ToGateway};
+use crate::state::state;
 
 /// Something a node makes known about itself. The latest of each kind is sent on every connection, again when the node has
 /// been approved, and again when the gateway says that it is too early. Only the openclaw dialect has publications.
@@ -57,7 +58,15 @@ enum State {
     Asked,
 }
 
+state!(struct Publications { host_stats, state, delay, usable, refused });
+state!(enum State { 0 = Settled, 1 = Due, 2 = Asked });
+
 impl Publications {
+    /// Whether it can have come so far.
+    pub(super) fn is_sound(&self) -> bool {
+        self.delay <= LONGEST_DELAY && self.refused < u32::MAX / 2
+    }
+
     pub(super) fn new() -> Self {
         Self {
             host_stats: None,

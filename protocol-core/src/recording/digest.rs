@@ -6,9 +6,10 @@ use super::record::{ActionKind, Mark};
 use super::secrets::Secrets;
 use super::wire::{put_duration, put_number};
 use crate::call::CallId;
+use crate::dialect::openclaw::{self, DeviceToken};
 use crate::node::{Action, Event, LostReason, StopReason};
 use crate::websocket::{Closed, Refusal, RetryAfter};
-use crate::work::{Outcome, Task, Work, WorkId, WorkflowSource};
+use crate::work::{Failure, Outcome, Task, Work, WorkId, WorkflowSource};
 
 /// XXH3: with the widest vectors that the processor has, and the same everywhere.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
@@ -37,9 +38,10 @@ impl<'a> Digester<'a> {
             | Action::Disconnect
             | Action::ForgetDeviceToken => {}
             Action::Sign(text) => self.text(text.expose()),
-            Action::KeepDeviceToken(given) => {
-                self.text(given.token.expose());
-                self.text(&given.role);
+            Action::KeepDeviceToken(DeviceToken { token, role, scopes }) => {
+                self.text(token.expose());
+                self.text(role);
+                scopes.iter().for_each(|scope| self.text(scope));
             }
             Action::Reply { id: CallId(id), result } => {
                 put_number(self.scratch, *id);
@@ -52,9 +54,9 @@ impl<'a> Digester<'a> {
                 self.work(work);
                 self.task(&work.task);
             }
-            // It is the work that was admitted, with the same task.
+            // It is the work that was admitted, down to the memory it is in.
             Action::Start(work) => {
-                self.work(work);
+                put_number(self.scratch, work.id.0);
                 put_number(self.scratch, work.task.size() as u64);
             }
             Action::Cancel(WorkId(work)) | Action::Settled(WorkId(work)) => {
@@ -65,9 +67,10 @@ impl<'a> Digester<'a> {
                 self.text(&answer.request_id);
                 match &answer.outcome {
                     Outcome::Completed(result) => self.text(result.get()),
-                    Outcome::Failed(failure) => {
-                        self.text(&failure.message);
-                        self.option(failure.partial.as_ref().map(|partial| partial.get()));
+                    Outcome::Failed(Failure { code, message, partial }) => {
+                        self.option(code.as_deref());
+                        self.text(message);
+                        self.option(partial.as_ref().map(|partial| partial.get()));
                     }
                 }
             }
@@ -84,11 +87,16 @@ impl<'a> Digester<'a> {
         Mark { kind, digest: hash(self.scratch) }
     }
 
-    /// Of whole frames of a client.
-    pub(super) fn frames(self, frames: &[u8]) -> u64 {
+    /// What follows is digested as it is.
+    pub(super) fn forget_secrets(&mut self) {
+        self.secrets = None;
+    }
+
+    /// Of whole frames of a client. `connect` gives the openclaw request of that name as it reads with the stand-ins.
+    pub(super) fn frames(self, frames: &[u8], connect: impl Fn() -> Option<Vec<u8>>) -> u64 {
         let Some(secrets) = self.secrets else { return hash(frames) };
         self.scratch.extend_from_slice(frames);
-        replace_in_frames(self.scratch, secrets);
+        replace_in_frames(self.scratch, secrets, connect);
         hash(self.scratch)
     }
 
@@ -211,21 +219,31 @@ impl<'a> Digester<'a> {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        let digest = match self.secrets {
-            None => hash(bytes),
-            Some(secrets) => {
-                let mut bytes = bytes.to_vec();
-                secrets.replace(&mut bytes);
-                hash(&bytes)
-            }
-        };
         put_number(self.scratch, bytes.len() as u64);
-        self.scratch.extend_from_slice(&digest.to_le_bytes());
+        let start = self.scratch.len();
+        match self.secrets {
+            None if bytes.len() > SHORT => {
+                self.scratch.extend_from_slice(&hash(bytes).to_le_bytes());
+            }
+            None => self.scratch.extend_from_slice(bytes),
+            Some(secrets) => {
+                self.scratch.extend_from_slice(bytes);
+                secrets.replace(&mut self.scratch[start..]);
+                if bytes.len() > SHORT {
+                    let digest = hash(&self.scratch[start..]);
+                    self.scratch.truncate(start);
+                    self.scratch.extend_from_slice(&digest.to_le_bytes());
+                }
+            }
+        }
     }
 }
 
+/// Bytes that are no longer to copy than to digest.
+const SHORT: usize = 64;
+
 /// Replaces secrets in the payloads of a client's frames, which it masks.
-fn replace_in_frames(frames: &mut [u8], secrets: &Secrets) {
+fn replace_in_frames(frames: &mut [u8], secrets: &Secrets, connect: impl Fn() -> Option<Vec<u8>>) {
     let mut rest = frames;
     while let Some([_, second]) = rest.first_chunk::<2>().copied() {
         let (more, length): (usize, u64) = match (second & 0x7f, &*rest) {
@@ -244,7 +262,11 @@ fn replace_in_frames(frames: &mut [u8], secrets: &Secrets) {
         let mut mask = [0; 4];
         mask.copy_from_slice(&header[2 + more..]);
         flip(payload, mask);
-        secrets.replace(payload);
+        let connect = Some(()).filter(|()| openclaw::is_connect(payload)).and_then(|()| connect());
+        match connect.filter(|connect| connect.len() == payload.len()) {
+            Some(connect) => payload.copy_from_slice(&connect),
+            None => drop(secrets.replace(payload)),
+        }
         flip(payload, mask);
         rest = after;
     }

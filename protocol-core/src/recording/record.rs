@@ -1,16 +1,18 @@
 //! The records: what happened to the node, and marks of what it did about it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::wire::{
     Cursor, Malformed, put_bytes, put_difference, put_duration, put_number, put_size,
-    put_small_difference,
+    put_small_differences,
 };
 use crate::call::{Call, CallId};
 use crate::node::{Action, Event, HostStats, Input, Misuse, Publication};
 use crate::secret::{Credentials, Secret};
+use crate::state::{Saver, State};
 use crate::time::{Now, Timestamp};
 use crate::work::{Failure, Outcome, Update, WorkId};
 
@@ -29,6 +31,8 @@ pub(super) enum Record<'a> {
         count: u64,
         digest: u64,
     },
+    /// An answer that the checkpoint left out, and that is sent again now.
+    Supplied(WorkId, Outcome),
     /// The digest of everything since the last one.
     Check(u64),
     End(End),
@@ -47,18 +51,27 @@ pub(super) struct Mark {
 pub enum End {
     /// The node ran no longer.
     Closed,
-    /// The recording had reached its bound. It holds the beginning, because a replay must start there.
+    /// It had reached its bound; another part follows, which begins with a checkpoint.
+    Continued,
+    /// It had reached its bound. No other part follows, because none was wanted, or because the node did not come to rest for
+    /// long enough to take a checkpoint that fits.
     Full,
     /// Whoever keeps the recording was slower than the node.
     Behind,
+    /// What the gateway said before it let the node in was so much that it could not be searched for secrets as a whole.
+    Withheld,
 }
 
 impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Closed => "the node ran no longer",
+            Self::Continued => "the part was full; the recording goes on in the next",
             Self::Full => "the recording was full; the node went on",
             Self::Behind => "the disk was slower than the node; the node went on",
+            Self::Withheld => {
+                "the gateway said too much before it let the node in; the node went on"
+            }
         })
     }
 }
@@ -131,8 +144,7 @@ impl Clocks {
         ) {
             let passed = to - from;
             if let Some(off) = utc.checked_sub(passed / 1000) {
-                put_small_difference(out, passed);
-                return put_small_difference(out, off);
+                return put_small_differences(out, passed, off);
             }
         }
         let passed = nanos(self.monotonic) - nanos(before.monotonic);
@@ -174,8 +186,7 @@ pub(super) fn put_input(
 ) -> usize {
     out.push(match input {
         Input::Start => 0,
-        Input::Credentials(Credentials { token: None, .. }) => 1,
-        Input::Credentials(_) => 2,
+        Input::Credentials(_) => 1,
         Input::CredentialsFailed(_) => 3,
         Input::Connected => 4,
         Input::ConnectFailed(_) => 5,
@@ -205,12 +216,20 @@ pub(super) fn put_input(
     match input {
         Input::Start
         | Input::DeviceTokenKept
-        | Input::Credentials(Credentials { token: None, .. })
         | Input::Connected
         | Input::ReceivedEof
         | Input::Timeout => {}
-        Input::Credentials(Credentials { token: Some(secret), .. }) => {
-            put_bytes(out, secret.expose().as_bytes())
+        Input::Credentials(credentials) => {
+            let Credentials { token, password, device_token, bootstrap_token, headers } =
+                credentials;
+            for secret in [token, password, device_token, bootstrap_token] {
+                put_option(out, secret.as_ref().map(Secret::expose));
+            }
+            put_size(out, headers.len());
+            for (name, value) in headers {
+                put_bytes(out, name.as_bytes());
+                put_bytes(out, value.expose().as_bytes());
+            }
         }
         Input::Received(bytes) => {
             put_size(out, bytes.len());
@@ -241,8 +260,9 @@ pub(super) fn put_input(
             put_number(out, *work);
             put_bytes(out, result.get().as_bytes());
         }
-        Input::Answer(WorkId(work), Outcome::Failed(Failure { message, partial, .. })) => {
+        Input::Answer(WorkId(work), Outcome::Failed(Failure { code, message, partial })) => {
             put_number(out, *work);
+            put_option(out, code.as_deref());
             put_bytes(out, message.as_bytes());
             put_option(out, partial.as_ref().map(|partial| partial.get()));
         }
@@ -271,7 +291,9 @@ pub(super) fn put_input(
 pub(super) fn size(input: &Input<'_>) -> usize {
     match input {
         Input::Received(bytes) => bytes.len(),
-        Input::Credentials(Credentials { token: Some(secret), .. }) => secret.expose().len(),
+        Input::Credentials(credentials) => {
+            credentials.iter().map(|secret| secret.expose().len()).sum()
+        }
         Input::CredentialsFailed(text)
         | Input::ConnectFailed(text)
         | Input::Disconnected(text)
@@ -287,7 +309,6 @@ pub(super) fn size(input: &Input<'_>) -> usize {
         Input::Answer(_, outcome) => outcome.size(),
         Input::DeviceTokenKept
         | Input::Start
-        | Input::Credentials(Credentials { token: None, .. })
         | Input::Connected
         | Input::ReceivedEof
         | Input::Sent(_)
@@ -327,6 +348,17 @@ pub(super) fn put_refused(out: &mut Vec<u8>, misuse: Misuse) {
     });
 }
 
+/// Writes an answer that a checkpoint left out. Returns where its content begins.
+pub(super) fn put_supplied(out: &mut Vec<u8>, work: WorkId, outcome: &Outcome) -> usize {
+    out.push(SUPPLIED);
+    let content = out.len();
+    let mut saver = Saver::plain(std::mem::take(out));
+    work.save(&mut saver);
+    outcome.save(&mut saver);
+    *out = saver.out;
+    content
+}
+
 /// The bytes that a check takes.
 pub(super) const CHECK_SIZE: usize = 9;
 
@@ -341,13 +373,15 @@ pub(super) fn put_end(out: &mut Vec<u8>, end: End) {
         End::Closed => 0,
         End::Full => 1,
         End::Behind => 2,
+        End::Continued => 3,
+        End::Withheld => 4,
     });
 }
 
 impl<'a> Record<'a> {
     pub(super) fn read(cursor: &mut Cursor<'a>, clocks: &mut Clocks) -> Result<Self, Malformed> {
         Ok(match cursor.byte()? {
-            kind @ 0..=19 => {
+            kind @ 0..=INPUTS => {
                 let now = clocks.read(cursor)?;
                 Self::Input(now, read_input(kind, cursor)?)
             }
@@ -364,11 +398,14 @@ impl<'a> Record<'a> {
                 7 => Misuse::RepeatedCall,
                 _ => return Err(Malformed::Value),
             }),
+            SUPPLIED => Self::Supplied(State::load(cursor)?, State::load(cursor)?),
             CHECK => Self::Check(cursor.digest()?),
             END => Self::End(match cursor.byte()? {
                 0 => End::Closed,
                 1 => End::Full,
                 2 => End::Behind,
+                3 => End::Continued,
+                4 => End::Withheld,
                 _ => return Err(Malformed::Value),
             }),
             other => {
@@ -379,11 +416,23 @@ impl<'a> Record<'a> {
     }
 }
 
+fn read_headers(cursor: &mut Cursor<'_>) -> Result<Vec<(String, Secret)>, Malformed> {
+    // The count is only a word: nothing is reserved for it.
+    (0..cursor.size()?)
+        .map(|_| Ok((cursor.text()?.to_owned(), Secret::new(cursor.text()?))))
+        .collect()
+}
+
 fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malformed> {
     Ok(match kind {
         0 => Input::Start,
-        1 => Input::Credentials(Credentials::none()),
-        2 => Input::Credentials(Credentials::token(Secret::new(cursor.text()?))),
+        1 => Input::Credentials(Credentials {
+            token: read_secret(cursor)?,
+            password: read_secret(cursor)?,
+            device_token: read_secret(cursor)?,
+            bootstrap_token: read_secret(cursor)?,
+            headers: read_headers(cursor)?,
+        }),
         3 => Input::CredentialsFailed(cursor.text()?),
         4 => Input::Connected,
         5 => Input::ConnectFailed(cursor.text()?),
@@ -403,9 +452,10 @@ fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malfor
         14 => Input::Answer(WorkId(cursor.number()?), Outcome::Completed(read_json(cursor)?)),
         15 => {
             let work = WorkId(cursor.number()?);
+            let code = read_option(cursor)?.map(Cow::Owned);
             let message = cursor.text()?.to_owned();
             let partial = if cursor.flag()? { Some(read_json(cursor)?) } else { None };
-            Input::Answer(work, Outcome::Failed(Failure { partial, ..Failure::new(message) }))
+            Input::Answer(work, Outcome::Failed(Failure { code, message, partial }))
         }
         16 => Input::Recorded(WorkId(cursor.number()?)),
         17 => Input::Cancel(WorkId(cursor.number()?), cursor.text()?),
@@ -449,12 +499,20 @@ fn read_option(cursor: &mut Cursor<'_>) -> Result<Option<String>, Malformed> {
     Ok(if cursor.flag()? { Some(cursor.text()?.to_owned()) } else { None })
 }
 
+fn read_secret(cursor: &mut Cursor<'_>) -> Result<Option<Secret>, Malformed> {
+    Ok(read_option(cursor)?.map(Secret::new))
+}
+
 fn read_json(cursor: &mut Cursor<'_>) -> Result<Box<RawValue>, Malformed> {
     RawValue::from_string(cursor.text()?.to_owned()).map_err(|_| Malformed::Value)
 }
 
+/// The largest number of an input.
+const INPUTS: u8 = 25;
+
 const DRAINED: u8 = 0x60;
 const QUEUED: u8 = 0x61;
 const REFUSED: u8 = 0x62;
+const SUPPLIED: u8 = 0x63;
 const CHECK: u8 = 0x70;
 const END: u8 = 0x71;

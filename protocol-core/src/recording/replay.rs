@@ -9,7 +9,7 @@ use super::digest::{Digester, hash};
 use super::header::Header;
 use super::record::{ActionKind, Clocks, End, Record};
 use super::wire::{Cursor, Malformed};
-use crate::node::{Action, Deadline, Input, Misuse, Node};
+use crate::node::{Action, Config, Deadline, Input, Misuse, Node};
 use crate::time::Timestamp;
 
 /// Plays a recording to a fresh [`Node`], step by step, and compares what the node does with what it did.
@@ -54,6 +54,8 @@ pub struct Replay<'a> {
     utc: Timestamp,
     records: u64,
     queued: u64,
+    /// What a connection had received of a frame when the checkpoint was taken.
+    unfinished: Option<Vec<u8>>,
     /// Whether the node refused the last input, until the recording has said so too.
     refused: Option<Misuse>,
     scratch: Vec<u8>,
@@ -68,6 +70,12 @@ enum State {
     Ended(End),
     Differs,
     Unreadable,
+}
+
+fn read_checkpoint(config: Config, cursor: &mut Cursor<'_>) -> Result<Node, Malformed> {
+    let mut checkpoint = Cursor::new(cursor.bytes()?);
+    let node = Node::load(config, &mut checkpoint)?;
+    if checkpoint.is_at_end() { Ok(node) } else { Err(Malformed::Value) }
 }
 
 /// One thing that happened.
@@ -194,9 +202,16 @@ impl<'a> Replay<'a> {
     pub fn new(recording: &'a [u8]) -> Result<Self, Unreadable> {
         let mut cursor = Cursor::new(recording);
         let header = Header::read(&mut cursor)?;
+        let node = match header.seed {
+            Some(seed) => Node::new(header.config.clone(), seed),
+            None => read_checkpoint(header.config.clone(), &mut cursor)
+                .map_err(|_| Unreadable::Header)?,
+        };
         Ok(Self {
             bytes: recording,
-            node: Node::new(header.config.clone(), header.seed),
+            queued: node.queued_total(),
+            unfinished: node.unfinished(),
+            node,
             header,
             cursor,
             clocks: Clocks::default(),
@@ -205,7 +220,6 @@ impl<'a> Replay<'a> {
             at: Duration::ZERO,
             utc: Timestamp::default(),
             records: 0,
-            queued: 0,
             refused: None,
             scratch: Vec::new(),
             state: State::Playing,
@@ -215,6 +229,11 @@ impl<'a> Replay<'a> {
     /// What the recording says of itself.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// With a part that begins while the node is connected: what it had received of a frame that was not whole.
+    pub fn connected_with(&self) -> Option<&[u8]> {
+        self.unfinished.as_deref()
     }
 
     /// The node, as far as it was played.
@@ -310,6 +329,10 @@ impl<'a> Replay<'a> {
                 }
                 self.queued += count;
                 Some(What::Queued(fresh.to_vec()))
+            }
+            Record::Supplied(work, outcome) => {
+                self.node.supply(work, outcome);
+                None
             }
             Record::Check(_) => None,
             Record::End(end) => {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::secret::Secret;
+use crate::secret::{Credentials, Secret};
 
 /// What a recording must not hold, in every form in which it may be quoted.
 #[derive(Debug, Default)]
@@ -12,6 +12,10 @@ pub(super) struct Secrets {
     forms: Vec<Form>,
     /// The length of the longest form.
     longest: usize,
+    /// What stands for each credential, the one last learned at the end.
+    known: Vec<(Secret, Secret)>,
+    /// How many were learned.
+    learned: u64,
 }
 
 /// One way to write a secret, and the same of its stand-in, equally long.
@@ -35,26 +39,64 @@ impl Secrets {
             let name = name.to_ascii_lowercase();
             let telling = SECRET_NAMES.iter().any(|part| name.contains(part));
             if telling || value.len() >= LONG_VALUE {
-                secrets.add(value.as_bytes(), stand_in(value).as_bytes());
+                secrets.add(value.as_bytes(), stand_in(value, 0).as_bytes());
             }
         }
         secrets
     }
 
-    /// Learns a credential that the node is about to show.
-    pub(super) fn learn(&mut self, secret: &Secret) {
-        let stand_in = Secret::new(stand_in(secret.expose()));
+    /// Learns a credential that the node is about to show, or was given. Returns what stands for it: for another credential of
+    /// the same form, something else.
+    pub(super) fn learn(&mut self, secret: &Secret) -> Secret {
+        let known = self.known.iter().position(|(known, _)| known == secret);
+        let stand_in = match known.map(|index| self.known.remove(index)) {
+            Some((_, stand_in)) => stand_in,
+            None => {
+                self.learned += 1;
+                Secret::new(stand_in(secret.expose(), self.learned - 1))
+            }
+        };
+        if self.known.len() == MOST_KNOWN {
+            self.known.remove(0);
+        }
+        self.known.push((secret.clone(), stand_in.clone()));
         for write in [raw, percent_encoded, percent_encoded_small, in_json, in_json_with_slashes] {
             self.add(write(secret).as_bytes(), write(&stand_in).as_bytes());
         }
+        stand_in
+    }
+
+    /// The same credentials as stand-ins.
+    pub(super) fn learn_all(&mut self, credentials: &Credentials) -> Credentials {
+        let Credentials { token, password, device_token, bootstrap_token, headers } = credentials;
+        let headers =
+            headers.iter().map(|(name, value)| (name.clone(), self.learn(value))).collect();
+        let mut learn = |secret: &Option<Secret>| secret.as_ref().map(|secret| self.learn(secret));
+        Credentials {
+            token: learn(token),
+            password: learn(password),
+            device_token: learn(device_token),
+            bootstrap_token: learn(bootstrap_token),
+            headers,
+        }
+    }
+
+    /// What stands for a credential.
+    pub(super) fn stand_in_of(&self, secret: &Secret) -> Secret {
+        let known = self.known.iter().find(|(known, _)| known == secret);
+        known.map_or_else(
+            || Secret::new(stand_in(secret.expose(), 0)),
+            |(_, stand_in)| stand_in.clone(),
+        )
     }
 
     fn add(&mut self, secret: &[u8], stand_in: &[u8]) {
         debug_assert_eq!(secret.len(), stand_in.len(), "stand-ins are equally long");
-        let known = self.forms.iter().any(|form| form.finder.needle() == secret);
-        if secret.len() < SHORTEST || secret.len() != stand_in.len() || known {
+        if secret.len() < SHORTEST || secret.len() != stand_in.len() {
             return;
         }
+        // What is learned again is in use, and stays longest.
+        self.forms.retain(|form| form.finder.needle() != secret);
         if self.forms.len() == MOST_FORMS {
             self.forms.remove(0);
         }
@@ -69,16 +111,16 @@ impl Secrets {
         self.forms.is_empty()
     }
 
-    /// Puts stand-ins where `text` quotes a secret; true when it did.
-    pub(super) fn replace(&self, text: &mut [u8]) -> bool {
-        let mut found = false;
+    /// Puts stand-ins where `text` quotes a secret; says how often it did.
+    pub(super) fn replace(&self, text: &mut [u8]) -> usize {
+        let mut found = 0;
         for form in &self.forms {
             let mut from = 0;
             while let Some(at) = form.finder.find(&text[from..]) {
                 let end = from + at + form.stand_in.len();
                 text[from + at..end].copy_from_slice(&form.stand_in);
                 from = end;
-                found = true;
+                found += 1;
             }
         }
         found
@@ -115,14 +157,14 @@ pub(super) struct Joiner {
 }
 
 impl Joiner {
-    /// The text goes on with this piece of `out`, in the record that begins at `record`. True when it quoted a secret.
+    /// The text goes on with this piece of `out`, in the record that begins at `record`. Says how often it quoted a secret.
     pub(super) fn join(
         &mut self,
         out: &mut [u8],
         piece: Range<usize>,
         record: usize,
         secrets: &Secrets,
-    ) -> bool {
+    ) -> usize {
         let mut found = secrets.replace(&mut out[piece.clone()]);
         let reach = piece.len().min(secrets.longest.saturating_sub(1));
         if self.begun.is_empty() {
@@ -138,8 +180,9 @@ impl Joiner {
         let old = self.begun.len();
         self.places.extend(piece.start..piece.start + reach);
         self.begun.extend_from_slice(&out[piece.start..piece.start + reach]);
-        if secrets.replace(&mut self.begun) {
-            found = true;
+        let across = secrets.replace(&mut self.begun);
+        if across > 0 {
+            found += across;
             for (byte, place) in self.begun.iter().zip(&self.places) {
                 out[*place] = *byte;
             }
@@ -183,13 +226,22 @@ impl Joiner {
 }
 
 /// A text of the same length in bytes and of the same classes of characters, so that what is valid stays valid and what
-/// must be encoded stays as long. Letters become letters that are hexadecimal digits as well, for the sake of escapes.
-pub(super) fn stand_in(text: &str) -> String {
-    text.chars()
+/// must be encoded stays as long. Letters become letters that are hexadecimal digits as well, for the sake of escapes. Texts of
+/// one form are told apart by their number, written into the last letters and digits.
+pub(super) fn stand_in(text: &str, number: u64) -> String {
+    let mut rest = number;
+    let mut next = |first: u8, count: u64| {
+        let digit = rest % count;
+        rest /= count;
+        char::from(first + digit as u8)
+    };
+    let characters: Vec<char> = text
+        .chars()
+        .rev()
         .map(|character| match character {
-            'a'..='z' => 'a',
-            'A'..='Z' => 'A',
-            '0'..='9' => '1',
+            'a'..='z' => next(b'a', 6),
+            'A'..='Z' => next(b'A', 6),
+            '0'..='9' => next(b'1', 9),
             ascii if ascii.is_ascii() => ascii,
             wide => match wide.len_utf8() {
                 2 => '\u{e9}',
@@ -197,7 +249,8 @@ pub(super) fn stand_in(text: &str) -> String {
                 _ => '\u{1f511}',
             },
         })
-        .collect()
+        .collect();
+    characters.into_iter().rev().collect()
 }
 
 /// A path and query with stand-ins for all values of the query.
@@ -206,7 +259,7 @@ pub(super) fn stand_in_target(target: &str) -> String {
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, value)) => format!("{name}={}", stand_in(value)),
+            Some((name, value)) => format!("{name}={}", stand_in(value, 0)),
             None => pair.to_owned(),
         })
         .collect();
@@ -255,5 +308,8 @@ const LONG_VALUE: usize = 16;
 /// Shorter secrets are sought nowhere: they would be found by chance.
 const SHORTEST: usize = 4;
 
-/// A few credentials in all their forms: they may change while the node runs.
-const MOST_FORMS: usize = 32;
+/// Credentials that are known at once: four that a node shows, what a gateway gives, and what there was before.
+const MOST_KNOWN: usize = 16;
+
+/// The same in all their forms, of which most have one.
+const MOST_FORMS: usize = 4 * MOST_KNOWN;

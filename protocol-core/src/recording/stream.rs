@@ -10,6 +10,8 @@ pub(super) struct Stream {
     bytes: Joiner,
     message: Joiner,
     stage: Stage,
+    /// Where the payload of the message lies that is not whole yet, if that is of interest.
+    unfinished: Option<Vec<Range<usize>>>,
 }
 
 /// Where in the stream the next byte is.
@@ -32,14 +34,24 @@ impl Default for Stage {
 }
 
 impl Stream {
-    /// Takes what was received: `piece` of `out`, in the record that begins at `record`. True when it quoted a secret.
+    /// A new connection, of which no message must be recorded as it is before it was read.
+    pub(super) fn withheld() -> Self {
+        Self { unfinished: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// From now on messages are recorded as they come.
+    pub(super) fn trust(&mut self) {
+        self.unfinished = None;
+    }
+
+    /// Takes what was received: `piece` of `out`, in the record that begins at `record`. Says how often it quoted a secret.
     pub(super) fn receive(
         &mut self,
         out: &mut [u8],
         piece: Range<usize>,
         record: usize,
         secrets: &Secrets,
-    ) -> bool {
+    ) -> usize {
         let mut found = self.bytes.join(out, piece.clone(), record, secrets);
         let mut at = piece.start;
         while at < piece.end {
@@ -76,13 +88,18 @@ impl Stream {
                 Stage::Payload { left, part, last } => {
                     let count = (piece.end - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
                     if *part {
-                        found |= self.message.join(out, at..at + count, record, secrets);
+                        found += self.message.join(out, at..at + count, record, secrets);
+                    }
+                    // A control frame belongs to no message, and was read by the time it is whole.
+                    if let (Some(unfinished), true) = (&mut self.unfinished, *part || *last) {
+                        unfinished.push(at..at + count);
                     }
                     at += count;
                     *left -= count as u64;
                     if *left == 0 {
                         if *last {
                             self.message.forget();
+                            self.unfinished.iter_mut().for_each(Vec::clear);
                         }
                         self.stage = Stage::Header(Vec::new());
                     }
@@ -101,6 +118,21 @@ impl Stream {
     pub(super) fn shift(&mut self, count: usize) {
         self.bytes.shift(count);
         self.message.shift(count);
+        for range in self.unfinished.iter_mut().flatten() {
+            *range = range.start.saturating_sub(count)..range.end.saturating_sub(count);
+        }
+    }
+
+    /// Puts stand-ins for all letters and digits of the message that is not whole, which nobody will read any more.
+    pub(super) fn blot_out_unfinished(&mut self, out: &mut [u8]) {
+        for byte in self.unfinished.take().into_iter().flatten().flatten() {
+            out[byte] = match out[byte] {
+                b'a'..=b'z' => b'a',
+                b'A'..=b'Z' => b'A',
+                b'0'..=b'9' => b'1',
+                other => other,
+            };
+        }
     }
 
     /// Nothing that was received changes any more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What is read cannot have been written so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     /// It ends too early.
     Short,
     /// It has a value that nothing stands for.
@@ -13,7 +13,7 @@ pub(super) enum Malformed {
 
 /// A number in groups of seven bits, the low ones first.
 #[inline]
-pub(super) fn put_number(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, number: u64) {
     let mut rest = number;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
@@ -22,14 +22,14 @@ pub(super) fn put_number(out: &mut Vec<u8>, number: u64) {
     out.push(rest as u8);
 }
 
-pub(super) fn put_size(out: &mut Vec<u8>, size: usize) {
+pub(crate) fn put_size(out: &mut Vec<u8>, size: usize) {
     put_number(out, size as u64);
 }
 
 /// A difference: small ones of either sign take one byte.
-pub(super) fn put_difference(out: &mut Vec<u8>, difference: i128) {
+pub(crate) fn put_difference(out: &mut Vec<u8>, difference: i128) {
     if let Ok(difference) = i64::try_from(difference) {
-        return put_small_difference(out, difference);
+        return put_number(out, zigzag(difference));
     }
     let mut rest = ((difference << 1) ^ (difference >> 127)) as u128;
     while rest >= 0x80 {
@@ -39,74 +39,93 @@ pub(super) fn put_difference(out: &mut Vec<u8>, difference: i128) {
     out.push(rest as u8);
 }
 
-/// The same as [`put_difference`], at a fraction of the cost.
+/// The same as [`put_difference`] twice, at a fraction of the cost.
 #[inline]
-pub(super) fn put_small_difference(out: &mut Vec<u8>, difference: i64) {
-    put_number(out, ((difference << 1) ^ (difference >> 63)) as u64);
+pub(crate) fn put_small_differences(out: &mut Vec<u8>, first: i64, second: i64) {
+    let mut bytes = [0; 2 * LONGEST_NUMBER];
+    let mut length = 0;
+    for difference in [first, second] {
+        let mut rest = zigzag(difference);
+        while rest >= 0x80 {
+            bytes[length] = rest as u8 | 0x80;
+            length += 1;
+            rest >>= 7;
+        }
+        bytes[length] = rest as u8;
+        length += 1;
+    }
+    out.extend_from_slice(&bytes[..length]);
 }
 
-pub(super) fn put_duration(out: &mut Vec<u8>, duration: Duration) {
+fn zigzag(difference: i64) -> u64 {
+    ((difference << 1) ^ (difference >> 63)) as u64
+}
+
+pub(crate) fn put_duration(out: &mut Vec<u8>, duration: Duration) {
     put_number(out, duration.as_secs());
     put_number(out, duration.subsec_nanos().into());
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_size(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// A place in a recording.
 #[derive(Debug, Clone)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
         let byte = *self.bytes.get(self.at).ok_or(Malformed::Short)?;
         self.at += 1;
         Ok(byte)
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let rest = &self.bytes[self.at..];
         let taken = rest.get(..count).ok_or(Malformed::Short)?;
         self.at += count;
         Ok(taken)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
         u64::try_from(self.wide(64)?).map_err(|_| Malformed::Value)
     }
 
-    pub(super) fn size(&mut self) -> Result<usize, Malformed> {
+    pub(crate) fn size(&mut self) -> Result<usize, Malformed> {
         usize::try_from(self.number()?).map_err(|_| Malformed::Value)
     }
 
-    pub(super) fn difference(&mut self) -> Result<i128, Malformed> {
+    pub(crate) fn difference(&mut self) -> Result<i128, Malformed> {
         let coded = self.wide(128)?;
         Ok((coded >> 1) as i128 ^ -((coded & 1) as i128))
     }
 
-    pub(super) fn digest(&mut self) -> Result<u64, Malformed> {
-        let bytes = self.take(8)?;
-        Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| Malformed::Short)?))
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        self.take(N)?.try_into().map_err(|_| Malformed::Short)
     }
 
-    pub(super) fn duration(&mut self) -> Result<Duration, Malformed> {
+    pub(crate) fn digest(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn duration(&mut self) -> Result<Duration, Malformed> {
         let (secs, nanos) = (self.number()?, self.number()?);
         match u32::try_from(nanos) {
             Ok(nanos) if nanos < 1_000_000_000 => Ok(Duration::new(secs, nanos)),
@@ -114,16 +133,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let count = self.size()?;
         self.take(count)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Value)
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, Malformed> {
+    pub(crate) fn flag(&mut self) -> Result<bool, Malformed> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -148,6 +167,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Bytes of the largest number.
+const LONGEST_NUMBER: usize = 10;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -161,13 +183,14 @@ mod tests {
             put_number(&mut out, number);
             put_difference(&mut out, difference);
             put_difference(&mut out, small.into());
-            put_small_difference(&mut out, small);
+            put_small_differences(&mut out, small, small);
             put_duration(&mut out, Duration::new(secs, nanos));
             let mut cursor = Cursor::new(&out);
             prop_assert_eq!(cursor.number(), Ok(number));
             prop_assert_eq!(cursor.difference(), Ok(difference));
-            prop_assert_eq!(cursor.difference(), Ok(small.into()));
-            prop_assert_eq!(cursor.difference(), Ok(small.into()));
+            for _ in 0..3 {
+                prop_assert_eq!(cursor.difference(), Ok(small.into()));
+            }
             prop_assert_eq!(cursor.duration(), Ok(Duration::new(secs, nanos)));
             prop_assert!(cursor.is_at_end());
         }

@@ -110,6 +110,16 @@ impl Assembler {
         }
     }
 
+    /// The header of the frame whose payload is arriving. An error: a message in fragments is.
+    pub(super) fn unfinished(&self) -> Result<Option<Header>, ()> {
+        let Self { frame, fragmented, assembled: _, utf8: _ } = self;
+        match fragmented {
+            Some(_) => Err(()),
+            // What was seen of it is seen again.
+            None => Ok(frame.as_ref().map(|Frame { header, length: _, seen: _ }| *header)),
+        }
+    }
+
     /// Forgets everything and gives the memory back.
     pub(super) fn release(&mut self) {
         *self = Self::default();

@@ -23,23 +23,23 @@ use crate::random::Random;
 ///
 /// No method panics, whatever the peer sends. Equal seeds and equal calls give equal bytes.
 pub struct Connection {
-    role: Role,
-    limits: Limits,
-    received: Buffer,
-    assembler: Assembler,
+    pub(super) role: Role,
+    pub(super) limits: Limits,
+    pub(super) received: Buffer,
+    pub(super) assembler: Assembler,
     // Apart from the buffers, so that it can change while a payload is lent out of them.
-    state: State,
+    pub(super) state: State,
 }
 
-struct State {
-    phase: Phase,
-    outbox: Outbox,
-    eof: bool,
-    close_sent: bool,
-    shutdown: bool,
+pub(super) struct State {
+    pub(super) phase: Phase,
+    pub(super) outbox: Outbox,
+    pub(super) eof: bool,
+    pub(super) close_sent: bool,
+    pub(super) shutdown: bool,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Client: the answer is awaited.
     Asking(ClientOpening),
     /// Server: the request is awaited.

@@ -79,17 +79,33 @@ impl Header {
     }
 }
 
+impl Header {
+    /// Appends the header as it came.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let Self { kind, is_final, mask, length, size: _ } = *self;
+        let header =
+            FrameHeader { is_final, opcode: kind.opcode(), mask, ..FrameHeader::default() };
+        header.format(length, out).expect("writing to a Vec does not fail");
+    }
+}
+
+impl Kind {
+    fn opcode(self) -> OpCode {
+        match self {
+            Self::Continuation => OpCode::Data(Data::Continue),
+            Self::Text => OpCode::Data(Data::Text),
+            Self::Binary => OpCode::Data(Data::Binary),
+            Self::Close => OpCode::Control(Control::Close),
+            Self::Ping => OpCode::Control(Control::Ping),
+            Self::Pong => OpCode::Control(Control::Pong),
+        }
+    }
+}
+
 /// Appends an unfragmented frame, masked when there is a mask.
 pub(super) fn write(out: &mut Vec<u8>, kind: Kind, payload: &[u8], mask: Option<[u8; 4]>) {
-    let opcode = match kind {
-        Kind::Continuation => OpCode::Data(Data::Continue),
-        Kind::Text => OpCode::Data(Data::Text),
-        Kind::Binary => OpCode::Data(Data::Binary),
-        Kind::Close => OpCode::Control(Control::Close),
-        Kind::Ping => OpCode::Control(Control::Ping),
-        Kind::Pong => OpCode::Control(Control::Pong),
-    };
-    let header = FrameHeader { is_final: true, opcode, mask, ..FrameHeader::default() };
+    let header =
+        FrameHeader { is_final: true, opcode: kind.opcode(), mask, ..FrameHeader::default() };
     header.format(payload.len() as u64, out).expect("writing to a Vec does not fail");
     let start = out.len();
     out.extend_from_slice(payload);

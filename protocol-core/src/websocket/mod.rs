@@ -67,6 +67,7 @@ mod handshake;
 mod limits;
 mod masking;
 mod outbox;
+mod saved;
 mod utf8;
 
 #[cfg(test)]

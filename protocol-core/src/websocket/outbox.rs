@@ -5,6 +5,7 @@ use super::closing::CloseCode;
 use super::fault::Misuse;
 use super::frame::{self, Kind, MAX_CONTROL};
 use crate::random::Random;
+use crate::state::{Cursor, Malformed, Saver, State};
 use crate::text::fitting;
 
 /// The bytes that wait for the transport, and the pongs among them.
@@ -106,6 +107,57 @@ impl Outbox {
             }
         }
         Ok(())
+    }
+
+    /// Saves everything but the bytes that wait, of which the number follows from the totals.
+    pub(super) fn save(&self, to: &mut Saver<'_>) {
+        let Self {
+            bytes: _,
+            queued_total,
+            sent_total,
+            // Empty between messages.
+            scratch: _,
+            masks,
+            pongs,
+            max_pongs: _,
+            deferred_pong,
+        } = self;
+        queued_total.save(to);
+        sent_total.save(to);
+        masks.save(to);
+        pongs.save(to);
+        deferred_pong.as_ref().map(|payload| payload.as_slice().to_vec()).save(to);
+    }
+
+    /// The same, with zeros in place of the bytes that wait, of which there may be `most`.
+    pub(super) fn load(
+        max_pongs: usize,
+        most: usize,
+        from: &mut Cursor<'_>,
+    ) -> Result<Self, Malformed> {
+        let (queued_total, sent_total): (u64, u64) = State::load(from)?;
+        let waiting = queued_total.checked_sub(sent_total).map(usize::try_from);
+        let Some(Ok(waiting)) = waiting.filter(|_| queued_total < u64::MAX / 2) else {
+            return Err(Malformed::Value);
+        };
+        let masks = State::load(from)?;
+        let pongs = State::load(from)?;
+        let payload: Option<Vec<u8>> = State::load(from)?;
+        if waiting > most || payload.as_ref().is_some_and(|payload| payload.len() > MAX_CONTROL) {
+            return Err(Malformed::Value);
+        }
+        let mut bytes = Buffer::default();
+        bytes.grow().resize(waiting, 0);
+        Ok(Self {
+            bytes,
+            queued_total,
+            sent_total,
+            scratch: Vec::new(),
+            masks,
+            pongs,
+            max_pongs,
+            deferred_pong: payload.map(|payload| ControlPayload::new(&payload)),
+        })
     }
 
     pub(super) fn queued_total(&self) -> u64 {

@@ -19,7 +19,7 @@ pub(crate) fn replay(options: &options::Replay) -> Result<(), Failure> {
         fs::read(&options.file).map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
     let unreadable = |problem: Unreadable| Failure::usage(format!("{shown}: {problem}"));
     let mut replay = Replay::new(&bytes).map_err(unreadable)?;
-    let mut story = Story::new(&replay.header().config.limits);
+    let mut story = Story::new(&replay);
     let mut out = io::stdout().lock();
     let mut difference = None;
     let mut damage = None;
@@ -68,6 +68,8 @@ pub(crate) fn replay(options: &options::Replay) -> Result<(), Failure> {
     verdict(&mut out, &replay, difference.as_ref(), damage.is_some())?;
     if let Some(path) = &options.html {
         let title = options.file.file_name().unwrap_or_default().to_string_lossy();
+        let covered = story.covered.map(|(from, to)| format!(": {from} to {to}"));
+        let title = format!("{title}{}", covered.unwrap_or_default());
         fs::write(path, page::page(&title, &story.lines))
             .map_err(|error| Failure::usage(format!("--html: {}: {error}", path.display())))?;
     }
@@ -88,10 +90,15 @@ fn summarise(
     let header = replay.header();
     writeln!(out, "recorded by   version {}", header.version)?;
     writeln!(out, "replayed by   version {}", env!("CARGO_PKG_VERSION"))?;
-    if let Some(began) = story.began {
-        writeln!(out, "began         {began}")?;
+    let beginning = match header.part {
+        0 => "with the node's life".to_owned(),
+        part => format!("with checkpoint {part} of the node; what was before is in older files"),
+    };
+    writeln!(out, "begins        {beginning}")?;
+    if let Some((from, to)) = story.covered {
+        writeln!(out, "covers        {from} to {to}")?;
     }
-    writeln!(out, "lasted        {}", seconds(*last))?;
+    writeln!(out, "lasts         {}", seconds(*last))?;
     writeln!(out, "recording     {ending}")?;
     writeln!(out, "inputs        {inputs}, in {} records", replay.records())?;
     writeln!(out, "connections   {connections}")?;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use clawnode_protocol::node::{Action, Event, Input, Limits};
-use clawnode_protocol::recording::{Step, What};
+use clawnode_protocol::node::{Action, Event, Input};
+use clawnode_protocol::recording::{Replay, Step, What};
 use clawnode_protocol::websocket::{self, Connection, Role};
 use clawnode_protocol::{Credentials, Outcome, Task, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Where something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,8 @@ impl fmt::Display for Line {
 /// Lines and sums of a replay.
 pub(super) struct Story {
     pub(super) lines: Vec<Line>,
-    pub(super) began: Option<Timestamp>,
+    /// From when to when, by the wall clock.
+    pub(super) covered: Option<(Timestamp, Timestamp)>,
     pub(super) last: Duration,
     pub(super) inputs: u64,
     pub(super) connections: u64,
@@ -94,13 +95,22 @@ enum FromGateway {
 }
 
 impl Story {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let mut limits = limits.websocket;
+    pub(super) fn new(replay: &Replay<'_>) -> Self {
+        let mut limits = replay.header().config.limits.websocket;
         // Whatever was recorded is shown.
         limits.max_message = usize::MAX;
+        let (from_gateway, from_node) = match replay.connected_with() {
+            Some(unfinished) => {
+                let mut open = Connection::upgraded(Role::Client, limits, [0; 32]);
+                open.receive(unfinished);
+                let node = Connection::upgraded(Role::Server, limits, [0; 32]);
+                (FromGateway::Open(Box::new(open)), node)
+            }
+            None => (FromGateway::Head(Vec::new()), Connection::server(limits)),
+        };
         Self {
             lines: Vec::new(),
-            began: None,
+            covered: None,
             last: Duration::ZERO,
             inputs: 0,
             connections: 0,
@@ -109,13 +119,14 @@ impl Story {
             received: 0,
             queued: 0,
             limits,
-            from_gateway: FromGateway::Head(Vec::new()),
-            from_node: Connection::server(limits),
+            from_gateway,
+            from_node,
         }
     }
 
     pub(super) fn tell(&mut self, step: &Step<'_>) {
-        self.began.get_or_insert(step.utc);
+        let (from, _) = self.covered.unwrap_or((step.utc, step.utc));
+        self.covered = Some((from, step.utc));
         self.last = step.at;
         match &step.what {
             What::Input(input) => self.input(input),
@@ -143,8 +154,22 @@ impl Story {
         match input {
             Input::Start => self.arrow(Kind::Connection, from, Lane::Node, "start"),
             Input::Credentials(credentials) => {
-                let what = if *credentials != Credentials::none() { "a stand-in" } else { "none" };
-                self.arrow(Kind::Connection, from, Lane::Node, format!("credential: {what}"));
+                let Credentials { token, password, device_token, bootstrap_token, .. } =
+                    credentials;
+                let shown: Vec<&str> = [
+                    ("token", token),
+                    ("password", password),
+                    ("device token", device_token),
+                    ("bootstrap token", bootstrap_token),
+                ]
+                .into_iter()
+                .filter_map(|(name, secret)| secret.as_ref().map(|_| name))
+                .collect();
+                let text = match shown.as_slice() {
+                    [] => "credentials: none".to_owned(),
+                    shown => format!("credentials: {}, as stand-ins", shown.join(", ")),
+                };
+                self.arrow(Kind::Connection, from, Lane::Node, text);
             }
             Input::CredentialsFailed(why) => {
                 self.arrow(Kind::Trouble, from, Lane::Node, format!("no credential: {why}"));
@@ -223,8 +248,27 @@ impl Story {
         let to = Lane::Application;
         match action {
             Action::Authenticate => {
-                self.arrow(Kind::Connection, Lane::Node, to, "asks for the credential");
+                self.arrow(Kind::Connection, Lane::Node, to, "asks for the credentials");
             }
+            Action::Sign(_) => self.arrow(Kind::Connection, Lane::Node, to, "asks for a signature"),
+            Action::KeepDeviceToken(given) => {
+                let text = format!("keep the device token of the role {}", given.role);
+                self.arrow(Kind::Connection, Lane::Node, to, text);
+            }
+            Action::ForgetDeviceToken => {
+                self.arrow(Kind::Connection, Lane::Node, to, "forget the device token");
+            }
+            Action::Reply { id, result } => match result {
+                Ok(result) => {
+                    let short = format!("reply to call {}", id.0);
+                    let long = Some(format!("{short}: {result}"));
+                    self.line(Kind::Work, Lane::Node, to, short, long);
+                }
+                Err(error) => {
+                    let text = format!("reply to call {}: {error}", id.0);
+                    self.arrow(Kind::Trouble, Lane::Node, to, text);
+                }
+            },
             Action::Connect => self.at_node(Kind::Connection, "connects"),
             Action::Disconnect => self.at_node(Kind::Connection, "drops the connection"),
             Action::Admit(work) => {
@@ -256,8 +300,22 @@ impl Story {
                 };
                 self.at_node(Kind::Trouble, text);
             }
-            Action::Notify(event @ (Event::Connected | Event::Ready)) => {
+            Action::Notify(event @ (Event::Connected | Event::Ready | Event::Approved)) => {
                 self.at_node(Kind::Connection, format!("{event:?}").to_lowercase());
+            }
+            Action::Notify(Event::AwaitingApproval) => {
+                self.at_node(Kind::Trouble, "awaits approval of what it may do");
+            }
+            Action::Notify(Event::GoingAway { reason, back_in }) => {
+                let back = back_in.map(|time| format!("; back in {:.3} s", time.as_secs_f64()));
+                let text = format!("the gateway goes away: {reason}{}", back.unwrap_or_default());
+                self.at_node(Kind::Trouble, text);
+            }
+            Action::Notify(Event::DeviceTokenLost(why)) => {
+                self.at_node(Kind::Trouble, format!("device token not kept: {why}"));
+            }
+            Action::Notify(Event::Custom { kind, .. }) => {
+                self.arrow(Kind::Work, Lane::Node, to, format!("passes on {kind}"));
             }
             Action::Notify(event) => self.at_node(Kind::Trouble, format!("{event:?}")),
             Action::Stopped(reason) => {
@@ -372,9 +430,29 @@ fn said(end: &mut Connection, bytes: &[u8]) -> Vec<(Kind, String, Option<String>
 /// The few fields by which a message is recognised.
 fn summary(text: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return text.to_owned() };
-    let names = ["type", "request_id", "command", "workflow_id", "update_type", "status", "error"];
-    let values: Vec<&str> =
-        names.iter().filter_map(|name| fields.get(*name).and_then(Value::as_str)).collect();
+    let named = |fields: &Map<String, Value>, names: &[&str]| {
+        let values = names.iter().filter_map(|name| fields.get(*name).and_then(Value::as_str));
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // One of the two dialects has the first names, the other the second, some of them a level deeper.
+    let nodetool = ["request_id", "command", "workflow_id", "update_type", "status", "error"];
+    let openclaw = ["id", "method", "event"];
+    let mut values = named(&fields, &["type"]);
+    values.extend(named(&fields, &nodetool));
+    values.extend(named(&fields, &openclaw));
+    if let Some(ok) = fields.get("ok").and_then(Value::as_bool) {
+        values.push(if ok { "ok" } else { "not ok" }.to_owned());
+    }
+    for (part, names) in [
+        ("payload", &["type", "id", "invokeId", "command", "decision"][..]),
+        ("params", &["id", "invokeId", "event"][..]),
+        ("error", &["code", "message"][..]),
+    ] {
+        let part = fields.get(part).and_then(Value::as_object);
+        values.extend(part.map(|part| named(part, names)).unwrap_or_default());
+        let error = part.and_then(|part| part.get("error")).and_then(Value::as_object);
+        values.extend(error.map(|error| named(error, &["code", "message"])).unwrap_or_default());
+    }
     if values.is_empty() { text.to_owned() } else { values.join(" ") }
 }
 

@@ -3,12 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
-use clawnode_protocol::recording::Replay;
 use clawnode_tokio::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, to_object};
 use serde_json::json;
 
@@ -54,48 +52,6 @@ async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
         // Every handler that was started has gone.
         becomes(&endless.dropped, endless.started.load(Ordering::SeqCst)).await;
     }
-}
-
-/// A file to look into.
-#[derive(Clone, Default)]
-struct File(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for File {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
-    let gateway = Gateway::bind().await;
-    let file = File::default();
-    let node = builder(&gateway).record(file.clone(), 1 << 20).build().unwrap();
-    let served = async {
-        let mut connection = gateway.accept().await;
-        assert!(matches!(connection.next().await, Said::Message(FromNode::Registered(_))));
-    };
-    tokio::select! {
-        _ = node.run() => panic!("nothing stops it"),
-        () = served => {}
-    }
-    // The thread that writes goes when all is written, and drops its file.
-    let whole = async {
-        while Arc::strong_count(&file.0) > 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon(whole).await;
-    let recording = file.0.lock().unwrap();
-    let mut replay = Replay::new(&recording).unwrap();
-    let steps: Vec<_> = replay.by_ref().map(|step| format!("{:?}", step.unwrap().what)).collect();
-    assert!(replay.is_identical() && replay.end().is_none(), "{steps:?}");
-    assert!(steps.iter().any(|step| step.contains("Ready")), "{steps:?}");
 }
 
 #[tokio::test]

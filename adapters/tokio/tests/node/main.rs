@@ -10,6 +10,7 @@ mod handlers;
 mod logs;
 mod progress;
 mod reconnecting;
+mod recording;
 mod stopping;
 mod tls;
 

@@ -9,7 +9,8 @@ use super::{
     FromGateway, Message, Name, NodeSession, Rules, ToGateway, Unsayable, nodetool, openclaw,
 };
 use crate::node::Endpoint;
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Secret};
+use crate::state::{Cursor, Malformed, Saver, State, state};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, Closed, Connection, InvalidRequest};
 
@@ -35,6 +36,8 @@ impl Config {
         Self { nodetool, openclaw, remembered: None }
     }
 }
+
+state!(struct Config { nodetool, openclaw, remembered });
 
 /// The session of whichever dialect it is.
 #[derive(Debug)]
@@ -80,16 +83,17 @@ impl NodeSession for Node {
         self.session().rules()
     }
 
-    fn begin(
-        &mut self,
+    fn request(
+        &self,
         endpoint: &Endpoint,
         credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest> {
-        let request = self.openclaw.begin(endpoint, credentials)?;
-        match self.chosen {
-            Some(Name::Openclaw) => Ok(request),
-            Some(Name::Nodetool) | None => self.nodetool.begin(endpoint, credentials),
-        }
+        self.session().request(endpoint, credentials)
+    }
+
+    fn begin(&mut self, credentials: &Credentials) {
+        self.openclaw.begin(credentials);
+        self.nodetool.begin(credentials);
     }
 
     fn registers_unasked(&self) -> bool {
@@ -154,6 +158,39 @@ impl NodeSession for Node {
     fn has_calls(&self) -> bool {
         // What is published before the choice is not lost by it.
         self.chosen.is_none() || self.session().has_calls()
+    }
+
+    fn secrets_heard(&self) -> (&[Secret], usize) {
+        self.openclaw.secrets_heard()
+    }
+
+    fn sign_text_with(&self, credentials: &Credentials) -> Option<Secret> {
+        self.openclaw.sign_text_with(credentials)
+    }
+
+    fn connect_with(
+        &self,
+        commands: &[String],
+        credentials: &Credentials,
+        signature: Option<&str>,
+    ) -> Option<Vec<u8>> {
+        self.openclaw.connect_with(commands, credentials, signature)
+    }
+
+    fn save(&self, to: &mut Saver<'_>) {
+        let Self { nodetool, openclaw, chosen, proved } = self;
+        nodetool.save(to);
+        openclaw.save(to);
+        chosen.save(to);
+        proved.save(to);
+    }
+
+    fn load(&mut self, from: &mut Cursor<'_>) -> Result<(), Malformed> {
+        self.nodetool.load(from)?;
+        self.openclaw.load(from)?;
+        self.chosen = State::load(from)?;
+        self.proved = State::load(from)?;
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod tests;
 mod wire;
 
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
+use crate::state::state;
 
 #[cfg(feature = "__fuzzing")]
 pub(crate) use gateway::reserves;
@@ -56,6 +57,9 @@ impl Config {
         }
     }
 }
+
+state!(struct Config { node_id, user_id, allowed_users, token_in });
+state!(enum TokenIn { 0 = Header, 1 = Query, 2 = Both });
 
 /// Where the token goes in the HTTP upgrade request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

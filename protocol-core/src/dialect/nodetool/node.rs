@@ -9,6 +9,7 @@ use crate::dialect::{
 };
 use crate::node::{Endpoint, custom_kind};
 use crate::secret::{Credentials, Secret};
+use crate::state::{Cursor, Malformed, Saver};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, Connection, InvalidRequest};
 use crate::work::{Outcome, Task, WorkflowSource};
@@ -60,8 +61,8 @@ impl NodeSession for Node {
         super::RULES
     }
 
-    fn begin(
-        &mut self,
+    fn request(
+        &self,
         endpoint: &Endpoint,
         credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest> {
@@ -198,6 +199,14 @@ impl NodeSession for Node {
 
     fn has_calls(&self) -> bool {
         false
+    }
+
+    fn save(&self, _to: &mut Saver<'_>) {
+        let Self { config: _ } = self;
+    }
+
+    fn load(&mut self, _from: &mut Cursor<'_>) -> Result<(), Malformed> {
+        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{DevicePayload, Identity};
+use super::{DevicePayload, Identity, MOST_CONNECT_BYTES};
 use crate::secret::{Credentials, Secret};
+use crate::state::state;
 
 /// Who this node is to a gateway of this dialect.
 #[derive(Debug, Clone)]
@@ -159,6 +160,12 @@ pub(super) struct Challenge {
     pub(super) at_ms: u64,
 }
 
+state!(struct Challenge { nonce, at_ms });
+state!(struct Config { client, role, device, caps, permissions, path_env, trusted_endpoint });
+state!(struct Client { id, mode, version, platform, device_family, display_name, instance_id });
+state!(struct Device { id, public_key });
+state!(enum Role { 0 = Node, 1 = Operator { scopes } });
+
 /// The credentials that one `connect` shows, chosen from those there are (openclaw page 5.2).
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -242,8 +249,15 @@ impl Connect<'_> {
         Some(Secret::new(payload.v3()))
     }
 
-    /// The whole request.
-    pub(super) fn json(&self, signature: Option<&str>, with_path: bool) -> Vec<u8> {
+    /// The whole request, without the path if it is too large with it; else its size.
+    pub(super) fn json_that_fits(&self, signature: Option<&str>) -> Result<Vec<u8>, usize> {
+        let fits = |json: &Vec<u8>| json.len() <= MOST_CONNECT_BYTES;
+        let json = Some(self.json(signature, true)).filter(fits);
+        let json = json.unwrap_or_else(|| self.json(signature, false));
+        if fits(&json) { Ok(json) } else { Err(json.len()) }
+    }
+
+    fn json(&self, signature: Option<&str>, with_path: bool) -> Vec<u8> {
         let Self { config, commands, protocol, auth, challenge } = self;
         let device = config.device.as_ref().zip(signature);
         let client = &config.client;

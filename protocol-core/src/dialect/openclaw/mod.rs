@@ -27,6 +27,7 @@ pub use identity::{DevicePayload, Identity, device_id_of, verify};
 pub(crate) use node::Node;
 pub use refusal::{Reaction, Refusal, RefusalCode};
 pub use setup_code::{Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode};
+pub(crate) use wire::is_connect;
 
 /// What this dialect promises: a repeated id supersedes the older work, a disconnect aborts everything, and nothing is said of
 /// what was cancelled (openclaw page 11).

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::connect::{Auth, Challenge, Connect};
@@ -16,6 +17,7 @@ use crate::dialect::{
 };
 use crate::node::Endpoint;
 use crate::secret::{Credentials, Secret};
+use crate::state::{Cursor, Malformed, Saver, State};
 use crate::time::Timestamp;
 use crate::websocket::{ClientRequest, CloseCode, Connection, InvalidRequest};
 use crate::work::{Outcome, Task};
@@ -38,6 +40,15 @@ pub(crate) struct Node {
     welcomed: bool,
     most_bytes: usize,
     sent: u64,
+    heard: Secrets,
+}
+
+/// Secrets that the gateway said.
+#[derive(Debug, Default)]
+struct Secrets {
+    different: Vec<Secret>,
+    /// How often it said one.
+    said: usize,
 }
 
 impl Node {
@@ -54,6 +65,7 @@ impl Node {
             welcomed: false,
             most_bytes: MOST_BYTES,
             sent: 0,
+            heard: Secrets::default(),
         }
     }
 }
@@ -67,17 +79,21 @@ impl NodeSession for Node {
         super::RULES
     }
 
-    fn begin(
-        &mut self,
+    fn request(
+        &self,
         endpoint: &Endpoint,
-        credentials: &Credentials,
+        _credentials: &Credentials,
     ) -> Result<ClientRequest, InvalidRequest> {
+        ClientRequest::new(&endpoint.authority, &endpoint.target)
+    }
+
+    fn begin(&mut self, credentials: &Credentials) {
         self.credentials = credentials.clone();
         self.challenge = None;
         self.welcomed = false;
         self.most_bytes = MOST_BYTES;
         self.sent = 0;
-        ClientRequest::new(&endpoint.authority, &endpoint.target)
+        self.heard = Secrets::default();
     }
 
     fn registers_unasked(&self) -> bool {
@@ -151,6 +167,70 @@ impl NodeSession for Node {
     fn has_calls(&self) -> bool {
         true
     }
+
+    fn secrets_heard(&self) -> (&[Secret], usize) {
+        (&self.heard.different, self.heard.said)
+    }
+
+    fn sign_text_with(&self, credentials: &Credentials) -> Option<Secret> {
+        self.connect(&[], credentials, self.challenge.as_ref()?).payload()
+    }
+
+    fn connect_with(
+        &self,
+        commands: &[String],
+        credentials: &Credentials,
+        signature: Option<&str>,
+    ) -> Option<Vec<u8>> {
+        let connect = self.connect(commands, credentials, self.challenge.as_ref()?);
+        connect.json_that_fits(signature).ok()
+    }
+
+    fn save(&self, to: &mut Saver<'_>) {
+        let Self {
+            config: _,
+            protocol,
+            switched,
+            with_device_token,
+            tried_device_token,
+            bootstrap_spent,
+            credentials,
+            challenge,
+            welcomed,
+            most_bytes,
+            sent,
+            // Of use to a recording alone, which has heard them.
+            heard: _,
+        } = self;
+        protocol.save(to);
+        switched.save(to);
+        with_device_token.save(to);
+        tried_device_token.save(to);
+        bootstrap_spent.save(to);
+        credentials.save(to);
+        challenge.save(to);
+        welcomed.save(to);
+        most_bytes.save(to);
+        sent.save(to);
+    }
+
+    fn load(&mut self, from: &mut Cursor<'_>) -> Result<(), Malformed> {
+        *self = Self {
+            config: self.config.clone(),
+            protocol: State::load(from)?,
+            switched: State::load(from)?,
+            with_device_token: State::load(from)?,
+            tried_device_token: State::load(from)?,
+            bootstrap_spent: State::load(from)?,
+            credentials: State::load(from)?,
+            challenge: State::load(from)?,
+            welcomed: State::load(from)?,
+            most_bytes: State::load(from)?,
+            sent: State::load(from)?,
+            heard: Secrets::default(),
+        };
+        Ok(())
+    }
 }
 
 // What the gateway says.
@@ -204,15 +284,8 @@ impl Node {
         let Some(at_ms) = number(payload.ts) else {
             return fault("`ts` must be the gateway's time in milliseconds");
         };
-        let challenge = self.challenge.insert(Challenge { nonce, at_ms });
-        let sign = Connect {
-            config: &self.config,
-            commands: &[],
-            protocol: self.protocol,
-            auth: Auth::choose(&self.credentials, self.with_device_token, self.bootstrap_spent),
-            challenge,
-        };
-        FromGateway::Challenge { sign: sign.payload() }
+        self.challenge = Some(Challenge { nonce, at_ms });
+        FromGateway::Challenge { sign: self.sign_text_with(&self.credentials) }
     }
 
     fn read_reply(&mut self, frame: &Frame<'_>) -> FromGateway {
@@ -239,6 +312,7 @@ impl Node {
     }
 
     fn read_hello(&mut self, frame: &Frame<'_>) -> FromGateway {
+        self.heard.collect(frame.payload);
         let hello = Payload::of(frame.payload);
         if hello.kind.text("type").ok().flatten().as_deref() != Some("hello-ok") {
             return fault("the reply to `connect` must be `hello-ok`");
@@ -324,6 +398,34 @@ impl Node {
     }
 }
 
+impl Secrets {
+    /// Whatever a `hello-ok` calls a token, such as `auth.deviceToken` and those of `auth.deviceTokens`.
+    fn collect(&mut self, payload: Field<'_>) {
+        let payload = payload.raw().and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let mut rest: Vec<(bool, Value)> =
+            payload.map(|payload| (false, payload)).into_iter().collect();
+        while let Some((secret, value)) = rest.pop() {
+            match value {
+                Value::Object(fields) => rest.extend(fields.into_iter().map(|(name, value)| {
+                    let name = name.to_ascii_lowercase();
+                    (SECRET_NAMES.iter().any(|end| name.ends_with(end)), value)
+                })),
+                Value::Array(values) => {
+                    rest.extend(values.into_iter().map(|value| (secret, value)));
+                }
+                Value::String(text) if secret && !text.is_empty() => {
+                    self.said += 1;
+                    let text = Secret::new(text);
+                    if !self.different.contains(&text) {
+                        self.different.push(text);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 // What the gateway is told.
 impl Node {
     fn register(
@@ -333,25 +435,29 @@ impl Node {
         out: &mut Connection,
     ) -> Result<(), Unsayable> {
         let Some(challenge) = &self.challenge else { return Ok(()) };
-        let connect = Connect {
+        let connect = self.connect(commands, &self.credentials, challenge);
+        let json = connect.json_that_fits(signature).map_err(|size| {
+            Unsayable(format!(
+                "the connect request has {size} bytes, and a gateway reads at most {MOST_CONNECT_BYTES}; serve fewer commands",
+            ))
+        })?;
+        let _ = out.send_text_with(|buffer| buffer.extend_from_slice(&json));
+        Ok(())
+    }
+
+    fn connect<'a>(
+        &'a self,
+        commands: &'a [String],
+        credentials: &'a Credentials,
+        challenge: &'a Challenge,
+    ) -> Connect<'a> {
+        Connect {
             config: &self.config,
             commands,
             protocol: self.protocol,
-            auth: Auth::choose(&self.credentials, self.with_device_token, self.bootstrap_spent),
+            auth: Auth::choose(credentials, self.with_device_token, self.bootstrap_spent),
             challenge,
-        };
-        let mut json = connect.json(signature, true);
-        if json.len() > MOST_CONNECT_BYTES {
-            json = connect.json(signature, false);
         }
-        if json.len() > MOST_CONNECT_BYTES {
-            return Err(Unsayable(format!(
-                "the connect request has {} bytes, and a gateway reads at most {MOST_CONNECT_BYTES}; serve fewer commands",
-                json.len()
-            )));
-        }
-        let _ = out.send_text_with(|buffer| buffer.extend_from_slice(&json));
-        Ok(())
     }
 
     fn answer(&mut self, request_id: &str, outcome: &Outcome, out: &mut Connection) {
@@ -532,3 +638,6 @@ const MOST_MESSAGE_BYTES: usize = 64 << 10;
 const MOST_CHUNK_UNITS: usize = 16_384;
 
 const UNAVAILABLE: &str = "UNAVAILABLE";
+
+/// The ends of the names of fields whose texts are secret.
+const SECRET_NAMES: [&str; 3] = ["token", "secret", "password"];

@@ -134,6 +134,11 @@ impl ReplyTo {
     }
 }
 
+/// Whether a node's message is the request that begins a connection.
+pub(crate) fn is_connect(message: &[u8]) -> bool {
+    message.starts_with(br#"{"type":"req","id":"connect","#)
+}
+
 /// The id of the request that begins a connection.
 pub(super) const CONNECT_ID: &str = "connect";
 
