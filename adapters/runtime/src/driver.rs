@@ -17,6 +17,7 @@ use clawnode_protocol::{
 use futures_core::Stream;
 use tracing::{debug, error, info, trace, warn};
 
+use crate::connect::connect;
 use crate::context::{Context, Inner, Workflow};
 use crate::credentials::Credentials;
 use crate::events::Event;
@@ -472,7 +473,7 @@ impl<R: Runtime> Driver<R> {
         let (runtime, tls) = (self.runtime.clone(), self.gateway.tls.clone());
         let (host, port) = (self.gateway.url.host.clone(), self.gateway.url.port);
         self.link = Link::Connecting(Box::pin(async move {
-            let stream = runtime.connect(&host, port).await?;
+            let stream = connect(&runtime, &host, port).await?;
             match tls {
                 Some(tls) => Ok(Transport::Tls(tls.connect(stream).await?)),
                 None => Ok(Transport::Plain(stream)),

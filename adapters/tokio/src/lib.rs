@@ -27,10 +27,9 @@
 //! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits
 //! for it, unless it is shut down with `shutdown_background` or `shutdown_timeout`.
 
-mod connect;
-
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -58,8 +57,11 @@ pub struct Tokio;
 impl Runtime for Tokio {
     type Stream = TcpStream;
 
-    async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        connect::connect(host, port).await.map(TcpStream)
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        // Messages are small and should not wait for company.
+        stream.set_nodelay(true)?;
+        Ok(TcpStream(stream))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {

@@ -1,15 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clawnode_tokio::{Event, LostReason, NodeBuilder, NodeEvent};
+use clawnode_runtime::{Event, LostReason, NodeEvent};
+use clawnode_runtimes::{Gateway, soon};
+use macro_rules_attribute::apply;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use tokio_rustls::TlsAcceptor;
 
-use crate::credentials::TestFile;
-use crate::gateway::Gateway;
-use crate::{Running, builder, echo, soon};
+use super::credentials::TestFile;
+use super::{Node, NodeBuilder, Running, builder, echo};
 
 /// A certificate authority of the test's own, and a gateway for `name` certified by it.
 async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
@@ -35,7 +36,7 @@ async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
     (Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await, file)
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_private_authority_is_trusted_when_its_file_is_given() {
     let (gateway, file) = gateway("127.0.0.1", "good-ca").await;
     let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
@@ -66,7 +67,7 @@ async fn reason(gateway: Gateway, change: impl FnOnce(NodeBuilder) -> NodeBuilde
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn other_authorities_are_not_trusted() {
     let (one, _file) = gateway("127.0.0.1", "one-ca").await;
     let (_, other) = gateway("127.0.0.1", "other-ca").await;
@@ -74,19 +75,19 @@ async fn other_authorities_are_not_trusted() {
     assert!(why.contains("invalid peer certificate"), "{why}");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn other_names_are_not_trusted() {
     let (gateway, file) = gateway("gate.example", "name-ca").await;
     let why = reason(gateway, |node| node.tls_ca(&file.0)).await;
     assert!(why.contains("not valid for name"), "{why}");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_gateway_without_tls_is_named_as_such() {
     let (tls, file) = gateway("127.0.0.1", "plain-ca").await;
     let plain = Gateway::bind().await;
     let url = format!("wss://{}", plain.address());
-    let node = Running::start(clawnode_tokio::Node::builder(&url).unwrap().tls_ca(&file.0));
+    let node = Running::start(Node::builder(&url).unwrap().tls_ca(&file.0));
     drop(tls);
     let mut events = node.handle.events();
     let mut stream = plain.accept_stream().await;

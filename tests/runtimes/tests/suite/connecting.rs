@@ -1,20 +1,21 @@
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
-use clawnode_tokio::{BuildError, Event, Node, NodeEvent, Phase, SendError, StopReason};
+use clawnode_runtime::{BuildError, Event, NodeEvent, Phase, SendError, StopReason};
+use clawnode_runtimes::{Gateway, Said, soon};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use crate::gateway::{Gateway, Said};
-use crate::{Running, builder, echo, soon};
+use super::{Node, NodeBuilder, Running, builder, echo};
 
-#[tokio::test]
+#[apply(async_test)]
 async fn announces_what_it_serves_and_sends_heartbeats() {
     let gateway = Gateway::bind().await;
     let node = Running::start(
         builder(&gateway)
             .command("b", echo)
             .command("a", echo)
-            .workflows(|_, _| async { Ok::<_, clawnode_tokio::Failed>(json!({})) }),
+            .workflows(|_, _| async { Ok::<_, clawnode_runtime::Failed>(json!({})) }),
     );
     assert_eq!(node.handle.node_id(), "node-A");
     let (mut connection, registration) = gateway.accept_registered().await;
@@ -29,7 +30,7 @@ async fn announces_what_it_serves_and_sends_heartbeats() {
     assert_eq!((status.phase, status.tally.running), (Phase::Ready, 0));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn announces_nothing_it_does_not_serve() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway));
@@ -43,7 +44,7 @@ async fn announces_nothing_it_does_not_serve() {
     assert_eq!(connection.answer("2").await.error(), "this node runs no workflows");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn custom_messages_go_both_ways() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
@@ -87,14 +88,14 @@ async fn custom_messages_go_both_ways() {
     assert_eq!(handle.status().phase, Phase::Stopped);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn mistakes_in_the_description_are_named() {
-    let build = |change: fn(clawnode_tokio::NodeBuilder) -> clawnode_tokio::NodeBuilder| {
+    let build = |change: fn(NodeBuilder) -> NodeBuilder| {
         change(Node::builder("ws://127.0.0.1:1").unwrap()).build().unwrap_err()
     };
     let twice = build(|node| {
         node.command("a", echo).blocking_command("a", |_, args: serde_json::Value| {
-            Ok::<_, clawnode_tokio::Failed>(args)
+            Ok::<_, clawnode_runtime::Failed>(args)
         })
     });
     assert_eq!(twice, BuildError::DuplicateCommand("a".into()));
@@ -118,7 +119,7 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_stop_before_the_run_ends_it_at_once() {
     let gateway = Gateway::bind().await;
     let node = builder(&gateway).build().unwrap();
@@ -126,10 +127,18 @@ async fn a_stop_before_the_run_ends_it_at_once() {
     assert_eq!(soon(node.run()).await, StopReason::Requested);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_custom_message_before_the_run_is_refused_at_once() {
     let gateway = Gateway::bind().await;
     let node = builder(&gateway).build().unwrap();
     let sent = soon(node.handle().send_custom(r#"{"type":"hi"}"#)).await;
     assert_eq!(sent, Err(SendError::NotReady));
+}
+
+#[apply(async_test)]
+async fn a_run_is_a_small_future() {
+    let gateway = Gateway::bind().await;
+    let run = builder(&gateway).build().unwrap().run();
+    let size = std::mem::size_of_val(&run);
+    assert!(size <= 4 << 10, "{size} bytes");
 }

@@ -4,20 +4,21 @@ use std::time::{Duration, Instant};
 
 use clawnode_protocol::Outcome;
 use clawnode_protocol::peer::FromNode;
-use clawnode_tokio::{Context, Failed, NoArgs, NodeBuilder};
+use clawnode_runtime::{Context, Failed, NoArgs};
+use clawnode_runtimes::{Gateway, Said, sleep};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use crate::gateway::{Gateway, Said};
-use crate::{Running, builder, echo};
+use super::{NodeBuilder, Running, builder, echo};
 
 /// The test's runtime has one thread, and every core gets four handlers that block.
-#[tokio::test]
+#[apply(async_test)]
 async fn blockers_stop_neither_heartbeats_nor_other_commands() {
     let gateway = Gateway::bind().await;
     let blockers = 4 * std::thread::available_parallelism().unwrap().get();
     let running = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&running);
-    let mut limits = clawnode_tokio::Limits::default();
+    let mut limits = clawnode_runtime::Limits::default();
     limits.running = limits.running.max(blockers + 1);
     let _node = Running::start(
         builder(&gateway)
@@ -53,14 +54,14 @@ async fn blockers_stop_neither_heartbeats_nor_other_commands() {
 
 /// Two commands that never end: one waits and is dropped, the other blocks and looks whether it is cancelled.
 #[derive(Clone, Default)]
-pub(crate) struct Endless {
-    pub(crate) started: Arc<AtomicUsize>,
-    pub(crate) dropped: Arc<AtomicUsize>,
-    pub(crate) cancelled: Arc<AtomicUsize>,
+pub(super) struct Endless {
+    pub(super) started: Arc<AtomicUsize>,
+    pub(super) dropped: Arc<AtomicUsize>,
+    pub(super) cancelled: Arc<AtomicUsize>,
 }
 
 impl Endless {
-    pub(crate) fn serve(&self, builder: NodeBuilder) -> NodeBuilder {
+    pub(super) fn serve(&self, builder: NodeBuilder) -> NodeBuilder {
         let (waiting, blocking) = (self.clone(), self.clone());
         builder
             .command("endless", move |_, _: NoArgs| {
@@ -90,17 +91,17 @@ impl Drop for CountDrop {
     }
 }
 
-pub(crate) async fn becomes(counter: &AtomicUsize, expected: usize) {
+pub(super) async fn becomes(counter: &AtomicUsize, expected: usize) {
     let reached = async {
         while counter.load(Ordering::SeqCst) != expected {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     };
-    crate::soon(reached).await;
+    super::soon(reached).await;
 }
 
 /// Only another thread holds what ends the wait, and it takes its time; the node alone holds the handler.
-#[tokio::test]
+#[apply(async_test)]
 async fn a_handler_that_waits_for_something_outside_is_answered() {
     let gateway = Gateway::bind().await;
     let (waiting, waits) = std::sync::mpsc::channel();

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
 use clawnode_protocol::recording::Replay;
-use clawnode_tokio::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, to_object};
+use clawnode_runtime::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, to_object};
+use clawnode_runtimes::{Gateway, Said, sleep, soon, within, yield_now};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use crate::gateway::{Gateway, Said};
-use crate::handlers::{Endless, becomes};
-use crate::{Running, builder, soon};
+use super::handlers::{Endless, becomes};
+use super::{Running, builder};
 
 /// Polls at most this often; `None` when the future was dropped before its end.
 async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
@@ -30,7 +31,7 @@ async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> 
     .await
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
     for polls in 0..24 {
         let gateway = Gateway::bind().await;
@@ -46,8 +47,8 @@ async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
         };
         let run = at_most(polls, node.run());
         // Until it has idled for a while, or as long as the gateway still sees the connection.
-        let run = async { tokio::time::timeout(Duration::from_millis(60), run).await.is_ok() };
-        let serve = async { tokio::time::timeout(Duration::from_millis(500), serve).await };
+        let run = async { within(Duration::from_millis(60), run).await.is_some() };
+        let serve = within(Duration::from_millis(500), serve);
         let (_, _) = tokio::join!(serve, run);
         assert_eq!(handle.status().phase, Phase::Stopped, "after {polls} polls");
         assert!(handle.events().next().await.is_none());
@@ -71,7 +72,7 @@ impl std::io::Write for File {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
     let gateway = Gateway::bind().await;
     let file = File::default();
@@ -87,7 +88,7 @@ async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
     // The thread that writes goes when all is written, and drops its file.
     let whole = async {
         while Arc::strong_count(&file.0) > 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     };
     soon(whole).await;
@@ -98,7 +99,7 @@ async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
     assert!(steps.iter().any(|step| step.contains("Ready")), "{steps:?}");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn an_update_is_sent_wholly_or_not_at_all() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway).command(
@@ -110,7 +111,7 @@ async fn an_update_is_sent_wholly_or_not_at_all() {
                 if at_most(1, context.progress(update)).await.is_some() {
                     sent += 1;
                 } else {
-                    tokio::task::yield_now().await;
+                    yield_now().await;
                 }
             }
             Ok::<_, Failed>(json!({ "sent": sent }))
@@ -125,7 +126,7 @@ async fn an_update_is_sent_wholly_or_not_at_all() {
     assert!(counts.is_sorted());
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn dropped_waits_for_events_lose_none() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
@@ -142,18 +143,18 @@ async fn dropped_waits_for_events_lose_none() {
                 seen += 1;
             }
             Some(event) => assert!(matches!(event, Some(Event::Node(_))), "{event:?}"),
-            None => tokio::task::yield_now().await,
+            None => yield_now().await,
         }
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn dropped_custom_messages_break_nothing() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
     let mut connection = gateway.accept_node().await;
     while node.handle.status().phase != Phase::Ready {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     for count in 0..40 {
         let text = format!(r#"{{"type":"n","count":{count}}}"#);
@@ -172,7 +173,7 @@ async fn dropped_custom_messages_break_nothing() {
     assert!(customs > 1, "some were sent although their futures were dropped");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn cancelled_handlers_are_dropped_at_once() {
     let gateway = Gateway::bind().await;
     let endless = Endless::default();
@@ -182,6 +183,6 @@ async fn cancelled_handlers_are_dropped_at_once() {
         connection.command(&request.to_string(), "endless", json!({}));
     }
     becomes(&endless.started, 10).await;
-    node.run.abort();
+    node.abort();
     becomes(&endless.dropped, 10).await;
 }
