@@ -78,6 +78,7 @@ const TABLE: &[Row] = &[
     both("MOST_EVENTS", "256", "adapters/runtime/src/events.rs::as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go"),
     both("MOST_BYTES", "16 MiB", "adapters/runtime/src/events.rs::events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go"),
     both("MOST_TOKEN_BYTES", "64 KiB", "adapters/runtime/src/credentials.rs::a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more"),
+    both("MOST_ADDRESSES", "16", "adapters/runtime/src/connect.rs::as_many_addresses_as_the_bound_are_tried_and_one_more_is_not"),
     both("MAX_NODES", "10,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
     both("MAX_EDGES", "50,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
     both("EDGE_BUFFER", "3", "adapters/workflows/tests/engine.rs::as_many_values_as_the_bound_wait_at_an_input_and_the_sender_of_one_more_waits_too"),
@@ -176,6 +177,8 @@ fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
         "adapters/gateway",
         "adapters/runtime",
         "adapters/tokio",
+        "adapters/async-std",
+        "adapters/smol",
         "adapters/workflows",
     ];
     let mut seen = 0;

@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
@@ -6,7 +7,7 @@ use clawnode_runtimes::{Gateway, Said, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
 
-use super::{Node, NodeBuilder, Running, builder, echo};
+use super::{Node, NodeBuilder, Running, builder, describe, echo};
 
 #[apply(async_test)]
 async fn announces_what_it_serves_and_sends_heartbeats() {
@@ -141,4 +142,60 @@ async fn a_run_is_a_small_future() {
     let run = builder(&gateway).build().unwrap().run();
     let size = std::mem::size_of_val(&run);
     assert!(size <= 4 << 10, "{size} bytes");
+}
+
+#[apply(async_test)]
+async fn the_path_and_the_query_reach_the_gateway() {
+    let gateway = Gateway::bind().await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let paths = Arc::clone(&asked);
+    gateway.guard(move |request| {
+        let target = (request.path().to_owned(), request.query().map(str::to_owned));
+        paths.lock().unwrap().push(target);
+        None
+    });
+    for target in ["", "/", "/node/7?tenant=a%20b&v=1", "?v=2"] {
+        let _node = Running::start(describe(&format!("{}{target}", gateway.url())));
+        gateway.accept_node().await;
+    }
+    let asked = asked.lock().unwrap();
+    let asked: Vec<_> =
+        asked.iter().map(|(path, query)| (path.as_str(), query.as_deref())).collect();
+    let query = Some("tenant=a%20b&v=1");
+    assert_eq!(asked, [("/", None), ("/", None), ("/node/7", query), ("/", Some("v=2"))]);
+}
+
+#[apply(async_test)]
+async fn an_ipv6_literal_is_connected_to() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("this machine has no IPv6 loopback");
+        return;
+    }
+    let gateway = Gateway::bind_to("[::1]:0").await;
+    let host = gateway.address().to_string();
+    gateway.guard(move |request| (request.header("host") != Some(&host)).then_some(400));
+    let _node = Running::start(builder(&gateway).command("echo", echo));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "echo", json!({}));
+    connection.answer("1").await.result();
+}
+
+/// `localhost` is `::1` and `127.0.0.1` on most machines, and the gateway listens at the second only.
+#[apply(async_test)]
+async fn a_name_is_looked_up_and_its_addresses_are_tried() {
+    let gateway = Gateway::bind().await;
+    let url = format!("ws://localhost:{}", gateway.address().port());
+    let _node = Running::start(describe(&url));
+    gateway.accept_node().await;
+
+    let node = describe("ws://no-such-host.invalid").build().unwrap();
+    let mut events = node.handle().events();
+    let _node = Running::run(node);
+    loop {
+        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+            let reason = reason.to_string();
+            assert!(reason.contains("no-such-host.invalid cannot be resolved"), "{reason}");
+            break;
+        }
+    }
 }

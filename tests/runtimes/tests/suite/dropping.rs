@@ -2,20 +2,25 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
 use clawnode_protocol::recording::Replay;
-use clawnode_runtime::{Context, Event, Failed, NoArgs, NodeEvent, Phase, Update, to_object};
+use clawnode_runtime::{
+    CallFailed, Context, Event, Failed, HostStats, NoArgs, NodeEvent, Phase, Publication, Runtime,
+    Update, to_object,
+};
 use clawnode_runtimes::{Gateway, Said, sleep, soon, within, yield_now};
+use futures_util::FutureExt;
 use macro_rules_attribute::apply;
 use serde_json::json;
 
 use super::handlers::{Endless, becomes};
-use super::{Running, builder};
+use super::{Running, builder, echo};
+use crate::Tested;
 
 /// Polls at most this often; `None` when the future was dropped before its end.
 async fn at_most<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
@@ -148,29 +153,99 @@ async fn dropped_waits_for_events_lose_none() {
     }
 }
 
+/// Dropped before it began, at each of its waits, or not at all: a message arrives once or never, and in its place.
 #[apply(async_test)]
-async fn dropped_custom_messages_break_nothing() {
+async fn dropped_custom_messages_are_sent_once_or_not_at_all() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
     let mut connection = gateway.accept_node().await;
     while node.handle.status().phase != Phase::Ready {
         yield_now().await;
     }
-    for count in 0..40 {
+    let mut known = Vec::new();
+    for count in 0..60_u64 {
         let text = format!(r#"{{"type":"n","count":{count}}}"#);
-        at_most(count % 3, node.handle.send_custom(text)).await;
+        let polls = usize::try_from(count % 4).unwrap();
+        match at_most(polls, node.handle.send_custom(text)).await {
+            Some(sent) => sent.map(|()| known.push((count, true))).unwrap(),
+            None if polls == 0 => known.push((count, false)),
+            None => {}
+        }
     }
     soon(node.handle.send_custom(r#"{"type":"last"}"#)).await.unwrap();
-    let mut customs = 0;
+    let mut counts: Vec<u64> = Vec::new();
     loop {
-        if let Said::Message(FromNode::Custom { kind, .. }) = connection.next().await {
-            customs += 1;
+        if let Said::Message(FromNode::Custom { kind, text }) = connection.next().await {
             if kind == "last" {
                 break;
             }
+            let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+            counts.push(message["count"].as_u64().unwrap());
         }
     }
-    assert!(customs > 1, "some were sent although their futures were dropped");
+    assert!(counts.is_sorted_by(|a, b| a < b), "none twice, none out of order: {counts:?}");
+    for (count, sent) in known {
+        assert_eq!(counts.contains(&count), sent, "{count} in {counts:?}");
+    }
+}
+
+/// What a nodetool gateway does not know of either disturbs nothing, wherever it is dropped.
+#[apply(async_test)]
+async fn dropped_calls_and_publications_break_nothing() {
+    let gateway = Gateway::bind().await;
+    let node = Running::start(builder(&gateway).command("echo", echo));
+    let mut connection = gateway.accept_node().await;
+    while node.handle.status().phase != Phase::Ready {
+        yield_now().await;
+    }
+    for polls in 0..4 {
+        let call = node.handle.call::<str, serde_json::Value>("skills.bins", "");
+        if let Some(called) = at_most(polls, call).await {
+            assert!(matches!(called, Err(CallFailed::NoCalls)), "{called:?}");
+        }
+        let stats = Publication::HostStats(HostStats {
+            cpu_count: 2,
+            load_average: [0.0; 3],
+            memory_total_bytes: 2,
+            memory_free_bytes: 1,
+            disk_total_bytes: 2,
+            disk_available_bytes: 1,
+        });
+        if let Some(published) = at_most(polls, node.handle.publish(stats)).await {
+            published.unwrap();
+        }
+    }
+    connection.command("1", "echo", json!({}));
+    connection.answer("1").await.result();
+}
+
+#[apply(async_test)]
+async fn a_dropped_wait_for_cancellation_loses_nothing() {
+    let gateway = Gateway::bind().await;
+    let (seen, began) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (count, begin) = (Arc::clone(&seen), Arc::clone(&began));
+    let node =
+        Running::start(builder(&gateway).command("wait", move |context: Context, _: NoArgs| {
+            let (count, begin) = (Arc::clone(&count), Arc::clone(&begin));
+            async move {
+                // A task beside the handler outlives it.
+                Tested::default().spawn(async move {
+                    for _ in 0..10 {
+                        assert_eq!(context.cancelled().now_or_never(), None);
+                    }
+                    begin.fetch_add(1, Ordering::SeqCst);
+                    context.cancelled().await;
+                    context.cancelled().now_or_never().expect("it stays cancelled");
+                    count.fetch_add(1, Ordering::SeqCst);
+                });
+                std::future::pending::<Result<serde_json::Value, Failed>>().await
+            }
+        }));
+    let connection = gateway.accept_node().await;
+    connection.command("1", "wait", json!({}));
+    becomes(&began, 1).await;
+    node.abort();
+    becomes(&seen, 1).await;
 }
 
 #[apply(async_test)]

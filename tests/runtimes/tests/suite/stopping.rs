@@ -1,14 +1,15 @@
 use std::time::{Duration, Instant};
 
+use clawnode_protocol::dialect::openclaw::Fingerprint;
 use clawnode_protocol::peer::LostReason;
 use clawnode_protocol::websocket::{CloseCode, Closed};
-use clawnode_runtime::{Context, Failed, NoArgs, StopReason};
+use clawnode_runtime::{Context, Failed, NoArgs, Phase, StopReason};
 use clawnode_runtimes::{Gateway, sleep, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
 
 use super::handlers::{Endless, becomes};
-use super::{Running, builder};
+use super::{Running, builder, describe};
 
 fn assert_said_goodbye(reason: &LostReason) {
     let LostReason::Closed(Closed::Clean { code, .. }) = reason else { panic!("{reason:?}") };
@@ -68,6 +69,32 @@ async fn a_stop_while_nobody_is_there_ends_soon() {
     sleep(Duration::from_millis(50)).await;
     node.handle.stop(Duration::from_secs(60));
     assert_eq!(node.stopped().await, StopReason::Requested);
+}
+
+/// Whatever the attempt waits for: a credential, TLS, or the answer to the upgrade.
+#[apply(async_test)]
+async fn a_stop_while_connecting_ends_soon() {
+    let gateway = Gateway::bind().await;
+    let never = || async { std::future::pending::<Result<String, String>>().await };
+    let tls = describe(&gateway.url().replace("ws://", "wss://"));
+    let pinned = tls.tls_fingerprint(Fingerprint::of(b"none"));
+    for (builder, phase) in [
+        (builder(&gateway).credentials(never), Phase::Authenticating),
+        (pinned, Phase::Connecting),
+        (builder(&gateway), Phase::Opening),
+    ] {
+        let node = Running::start(builder);
+        let silent = match phase {
+            Phase::Authenticating => None,
+            _ => Some(gateway.accept_stream().await),
+        };
+        while node.handle.status().phase != phase {
+            sleep(Duration::from_millis(1)).await;
+        }
+        node.handle.stop(Duration::from_secs(60));
+        assert_eq!(node.stopped().await, StopReason::Requested);
+        drop(silent);
+    }
 }
 
 #[apply(async_test)]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::Fingerprint;
 use clawnode_runtime::{Event, LostReason, NodeEvent};
 use clawnode_runtimes::{Gateway, soon};
 use macro_rules_attribute::apply;
@@ -14,6 +15,12 @@ use super::{Node, NodeBuilder, Running, builder, echo};
 
 /// A certificate authority of the test's own, and a gateway for `name` certified by it.
 async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
+    let (gateway, file, _) = certified(name, file).await;
+    (gateway, file)
+}
+
+/// The same, and the fingerprint of the gateway's certificate.
+async fn certified(name: &str, file: &str) -> (Gateway, TestFile, Fingerprint) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,7 +40,8 @@ async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
-    (Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await, file)
+    let gateway = Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await;
+    (gateway, file, Fingerprint::of(certificate.der()))
 }
 
 #[apply(async_test)]
@@ -80,6 +88,22 @@ async fn other_names_are_not_trusted() {
     let (gateway, file) = gateway("gate.example", "name-ca").await;
     let why = reason(gateway, |node| node.tls_ca(&file.0)).await;
     assert!(why.contains("not valid for name"), "{why}");
+}
+
+/// Neither its name nor who vouches for it matters then.
+#[apply(async_test)]
+async fn the_pinned_certificate_is_taken_and_no_other() {
+    let (named, _file, fingerprint) = certified("gate.example", "pinned-ca").await;
+    let node = Running::start(builder(&named).tls_fingerprint(fingerprint).command("echo", echo));
+    let mut connection = named.accept_node().await;
+    connection.command("1", "echo", json!({}));
+    connection.answer("1").await.result();
+    node.abort();
+
+    let (other, _file, other_fingerprint) = certified("gate.example", "unpinned-ca").await;
+    let why = reason(other, |node| node.tls_fingerprint(fingerprint)).await;
+    assert!(why.contains("is not the pinned one"), "{why}");
+    assert!(why.contains(&other_fingerprint.to_string()), "{why}");
 }
 
 #[apply(async_test)]
