@@ -229,7 +229,7 @@ async fn a_dropped_wait_for_cancellation_loses_nothing() {
             let (count, begin) = (Arc::clone(&count), Arc::clone(&begin));
             async move {
                 // A task beside the handler outlives it.
-                Tested::default().spawn(async move {
+                Tested.spawn(async move {
                     for _ in 0..10 {
                         assert_eq!(context.cancelled().now_or_never(), None);
                     }

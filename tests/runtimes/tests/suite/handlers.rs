@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use clawnode_protocol::Outcome;
@@ -17,9 +17,9 @@ async fn blockers_stop_neither_heartbeats_nor_other_commands() {
     let gateway = Gateway::bind().await;
     let blockers = 4 * std::thread::available_parallelism().unwrap().get();
     let running = Arc::new(AtomicUsize::new(0));
-    let (block, blocking) = (Arc::new(Mutex::new(())), Arc::clone(&running));
-    let blocked = block.lock().unwrap();
-    let wait = Arc::clone(&block);
+    let blocking = Arc::clone(&running);
+    let (block, blocked) = mpsc::channel::<()>();
+    let blocked = Mutex::new(blocked);
     let mut limits = Limits::default();
     limits.running = limits.running.max(blockers + 1);
     let _node = Running::start(
@@ -28,7 +28,8 @@ async fn blockers_stop_neither_heartbeats_nor_other_commands() {
             .heartbeat_interval(Duration::from_millis(50))
             .blocking_command("block", move |_, _: NoArgs| {
                 blocking.fetch_add(1, Ordering::SeqCst);
-                drop(wait.lock().unwrap());
+                // Until the other end is dropped.
+                let _ = blocked.lock().unwrap().recv();
                 Ok::<_, Failed>(json!({}))
             })
             .command("echo", echo),
@@ -51,7 +52,7 @@ async fn blockers_stop_neither_heartbeats_nor_other_commands() {
             Said::Closed(reason) => panic!("{reason}"),
         }
     }
-    drop(blocked);
+    drop(block);
     let mut answers = 0;
     while answers < blockers {
         if let Said::Message(FromNode::Answered { .. }) = connection.next().await {
@@ -112,7 +113,7 @@ pub(super) async fn becomes(counter: &AtomicUsize, expected: usize) {
 #[apply(async_test)]
 async fn a_handler_that_waits_for_something_outside_is_answered() {
     let gateway = Gateway::bind().await;
-    let (waiting, waits) = std::sync::mpsc::channel();
+    let (waiting, waits) = mpsc::channel();
     let _node = Running::start(builder(&gateway).command("wait", move |_, _: NoArgs| {
         let waiting = waiting.clone();
         async move {

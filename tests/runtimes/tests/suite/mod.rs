@@ -65,7 +65,7 @@ impl Running {
         let handle = node.handle();
         let (stops, stopped) = oneshot::channel();
         let (_drop, dropped) = oneshot::channel::<()>();
-        Tested::default().spawn(async move {
+        Tested.spawn(async move {
             tokio::select! {
                 reason = node.run() => drop(stops.send(reason)),
                 _ = dropped => {}

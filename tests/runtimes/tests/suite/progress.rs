@@ -27,7 +27,7 @@ async fn updates_keep_their_order_and_none_follows_the_answer() {
         builder(&gateway)
             .command("count", |context: Context, args: Count| async move {
                 let late = context.clone();
-                Tested::default().spawn(async move {
+                Tested.spawn(async move {
                     loop {
                         yield_now().await;
                         if late.progress(update(usize::MAX, "")).await == Err(ProgressError::Ended)
