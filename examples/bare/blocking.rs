@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use clawnode_protocol::node::{Action, Input};
-use clawnode_protocol::{Credentials, Node, Outcome};
+use clawnode_protocol::{Credentials, Outcome};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 

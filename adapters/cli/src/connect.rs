@@ -84,6 +84,14 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     if let Some(fingerprint) = gateway.fingerprint {
         builder = builder.tls_fingerprint(fingerprint);
     }
+    builder = match &options.proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder.proxy_from_environment(),
+    }
+    .map_err(|error| {
+        let from = options.proxy.as_ref().map_or("the proxy of the environment", |_| "--proxy");
+        Failure::usage(format!("{from}: {error}"))
+    })?;
     if !matches!(options.token_in, options::TokenIn::Header) {
         tracing::warn!(
             "the token goes into the URL, which proxies and servers tend to log; prefer --token-in header"
@@ -293,6 +301,14 @@ fn cure(reason: &StopReason) -> String {
             404 => "there is no gateway at this path; check the path in --url",
             _ => "check --url: what answers there is no gateway, or not one for this node",
         },
+        StopReason::ProxyRefused { status: 407, .. } => {
+            return format!("{reason}\ngive its login: --proxy http://user:password@host:port");
+        }
+        StopReason::ProxyRefused { .. } => {
+            return format!(
+                "{reason}\nask whoever runs the proxy to let this machine reach the gateway, or except it with NO_PROXY"
+            );
+        }
         StopReason::NotAGateway(_) => {
             "check --url: what answers there does not speak WebSocket as it should"
         }

@@ -157,6 +157,10 @@ pub(crate) struct Connect {
     /// Trust the certificates in this PEM file in place of the system's
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// Connect through this HTTP proxy (http://user:password@host:port); without it HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY
+    /// are heeded, as curl does
+    #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true)]
+    pub(crate) proxy: Option<String>,
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,

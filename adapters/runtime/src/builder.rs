@@ -21,6 +21,7 @@ use crate::failed::Failed;
 use crate::handler::{Handler, Served};
 use crate::node::Node;
 use crate::openclaw::Openclaw;
+use crate::proxy::{InvalidProxy, Proxy};
 use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::tls::Tls;
@@ -43,6 +44,7 @@ pub struct NodeBuilder<R: Runtime> {
     limits: Limits,
     credentials: Credentials,
     tls_ca: Option<PathBuf>,
+    proxy: Option<Proxy>,
     served: Served,
     recording: Option<Record>,
     mistake: Option<BuildError>,
@@ -126,6 +128,7 @@ impl<R: Runtime> NodeBuilder<R> {
             limits: Limits::default(),
             credentials: Credentials::None,
             tls_ca: None,
+            proxy: None,
             served: Served::default(),
             recording: None,
             mistake: None,
@@ -221,6 +224,35 @@ impl<R: Runtime> NodeBuilder<R> {
     pub fn tls_fingerprint(mut self, fingerprint: Fingerprint) -> Self {
         self.fingerprint = Some(fingerprint);
         self
+    }
+
+    // The way there.
+
+    /// Connects through an HTTP proxy, which opens a tunnel (CONNECT): `http://host:port`, port 80 unless given, with
+    /// `user:password@` before the host if it wants a login (Basic, RFC 7617), both percent-encoded. The proxy looks the gateway's
+    /// name up. TLS, if any, is spoken with the gateway through the tunnel. The login appears in no log, error or Debug output.
+    ///
+    /// A proxy that refuses is like a gateway that does: see [`StopReason::ProxyRefused`](crate::StopReason::ProxyRefused).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong.
+    pub fn proxy(mut self, url: &str) -> Result<Self, InvalidProxy> {
+        self.proxy = Some(Proxy::parse(url)?);
+        Ok(self)
+    }
+
+    /// Connects through the proxy that the process's environment names, if it does, as curl has it: `https_proxy` or
+    /// `HTTPS_PROXY` for `wss://`, `http_proxy` (not in capitals) for `ws://`, or else `all_proxy` or `ALL_PROXY`. `no_proxy` or
+    /// `NO_PROXY` excepts hosts, with a comma between: names with all names below them, addresses, networks such as `10.0.0.0/8`,
+    /// or `*` for all. A gateway on this machine is always excepted.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong with the proxy that is named.
+    pub fn proxy_from_environment(mut self) -> Result<Self, InvalidProxy> {
+        self.proxy = Proxy::from_environment(&self.url, |name| std::env::var(name).ok())?;
+        Ok(self)
     }
 
     // How it behaves.
@@ -361,7 +393,10 @@ impl<R: Runtime> NodeBuilder<R> {
             (false, None, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
         };
         let pinned = self.fingerprint.is_some();
-        let trusted = self.url.is_loopback() || (self.url.tls && pinned);
+        // A proxy is a stranger on the way, and its "localhost" is another machine.
+        let direct = self.proxy.is_none();
+        let private = self.url.is_private() && self.proxy.as_ref().is_none_or(Proxy::is_private);
+        let trusted = (self.url.is_loopback() && direct) || (self.url.tls && pinned);
         let openclaw = self.openclaw.as_ref().map(|openclaw| {
             let mut config = openclaw.config.clone();
             config.trusted_endpoint = trusted;
@@ -371,10 +406,10 @@ impl<R: Runtime> NodeBuilder<R> {
         self.identity.node_id = self.node_id.unwrap_or_else(random);
         let mut node_id: Arc<str> = self.identity.node_id.as_str().into();
         let dialect = match openclaw {
-            Some(_) if !self.url.tls && !self.url.is_private() && !self.either => {
+            Some(_) if !self.url.tls && !private && !self.either => {
                 return Err(BuildError::PublicWithoutTls);
             }
-            Some(openclaw) if self.either && (self.url.tls || self.url.is_private()) => {
+            Some(openclaw) if self.either && (self.url.tls || private) => {
                 let mut either = either::Config::new(self.identity, openclaw);
                 either.remembered = self.remembered;
                 Dialect::from(either)
@@ -395,6 +430,7 @@ impl<R: Runtime> NodeBuilder<R> {
         let mut node =
             Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
         node.recording = self.recording;
+        node.gateway.proxy = self.proxy;
         node.openclaw = self.openclaw;
         Ok(node)
     }

@@ -30,6 +30,7 @@ mod job;
 mod json;
 mod node;
 pub mod openclaw;
+mod proxy;
 mod recording;
 mod runtime;
 mod shared;
@@ -45,6 +46,7 @@ pub use handle::{CallFailed, Handle, SendError, Status};
 pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
+pub use proxy::InvalidProxy;
 pub use runtime::{ByteStream, Runtime, wall_clock};
 pub use url::InvalidUrl;
 

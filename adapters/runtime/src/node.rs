@@ -58,7 +58,7 @@ impl<R: Runtime> Node<R> {
         let (to_asks, asks) = async_channel::bounded(ASKS);
         Self {
             runtime,
-            gateway: Gateway { url, tls: tls.map(Arc::new) },
+            gateway: Gateway { url, tls: tls.map(Arc::new), proxy: None },
             config,
             credentials,
             openclaw: None,

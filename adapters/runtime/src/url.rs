@@ -76,31 +76,19 @@ impl GatewayUrl {
 
     /// Whether the gateway is on this machine for certain, so that nobody can listen in between.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
-        }
+        is_loopback(&self.host)
     }
 
     /// Whether the gateway is on this machine or in a network that strangers have no part in, by all that its name or address says
     /// (openclaw page 1.2).
     pub(crate) fn is_private(&self) -> bool {
-        let shared = |address: std::net::Ipv4Addr| {
-            // Carrier-grade NAT, which overlay networks use (RFC 6598).
-            address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64
-        };
-        match self.host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-            Ok(IpAddr::V4(v4)) => {
-                v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared(v4)
-            }
-            Ok(IpAddr::V6(v6)) => {
-                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
-            }
-            Err(_) => {
-                self.is_loopback()
-                    || [".local", ".ts.net"].iter().any(|end| self.host.ends_with(end))
-            }
-        }
+        is_private(&self.host)
+    }
+
+    /// Host and port, as a proxy is told.
+    pub(crate) fn host_and_port(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// What it is called in logs: no query, which may hold a token.
@@ -111,8 +99,32 @@ impl GatewayUrl {
     }
 }
 
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+/// See [`GatewayUrl::is_private`].
+pub(crate) fn is_private(host: &str) -> bool {
+    let shared = |address: std::net::Ipv4Addr| {
+        // Carrier-grade NAT, which overlay networks use (RFC 6598).
+        address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64
+    };
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(v4)) => {
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared(v4)
+        }
+        Ok(IpAddr::V6(v6)) => {
+            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
+        Err(_) => is_loopback(host) || [".local", ".ts.net"].iter().any(|end| host.ends_with(end)),
+    }
+}
+
 /// The host, in lower case and without brackets, and the port if there is one.
-fn split_port(authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
+pub(crate) fn split_port(authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(InvalidUrl::Host)?;
         address.parse::<Ipv6Addr>().map_err(|_| InvalidUrl::Host)?;

@@ -5,6 +5,7 @@
 //! come from that runtime either.
 
 mod gateway;
+mod proxy;
 
 use std::future::{Future, poll_fn};
 use std::sync::OnceLock;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 pub use gateway::{Answered, Connection, Gateway, Said};
+pub use proxy::Proxy;
 
 /// Runs a task on the gateways' thread, whether or not its end is awaited.
 ///

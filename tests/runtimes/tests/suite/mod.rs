@@ -19,6 +19,7 @@ mod handlers;
 mod logs;
 mod many;
 mod progress;
+mod proxy;
 mod reconnecting;
 mod stopping;
 mod tls;

@@ -14,7 +14,7 @@ use super::credentials::TestFile;
 use super::{Node, NodeBuilder, Running, builder, echo};
 
 /// A certificate authority of the test's own, and a gateway for `name` certified by it.
-async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
+pub(super) async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
     let (gateway, file, _) = certified(name, file).await;
     (gateway, file)
 }
