@@ -135,9 +135,9 @@ impl<R: Runtime> NodeBuilder<R> {
         })
     }
 
-    /// Whether the gateway is on this machine for certain.
+    /// Whether the gateway is on this machine for certain. Behind a proxy it is not: its `localhost` is another.
     pub fn is_loopback(&self) -> bool {
-        self.url.is_loopback()
+        self.url.is_loopback() && self.proxy.is_none()
     }
 
     // Who the node is.
@@ -383,6 +383,9 @@ impl<R: Runtime> NodeBuilder<R> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
+        let loopback = self.is_loopback();
+        // A proxy is on the way, too.
+        let private = self.url.is_private() && self.proxy.as_ref().is_none_or(Proxy::is_private);
         let host = &self.url.host;
         let tls = match (self.url.tls, self.fingerprint, self.tls_ca) {
             (true, None, ca) => Some(Tls::new(host, ca.as_deref()).map_err(BuildError::Tls)?),
@@ -393,10 +396,7 @@ impl<R: Runtime> NodeBuilder<R> {
             (false, None, Some(_)) => return Err(BuildError::AuthoritiesWithoutTls),
         };
         let pinned = self.fingerprint.is_some();
-        // A proxy is a stranger on the way, and its "localhost" is another machine.
-        let direct = self.proxy.is_none();
-        let private = self.url.is_private() && self.proxy.as_ref().is_none_or(Proxy::is_private);
-        let trusted = (self.url.is_loopback() && direct) || (self.url.tls && pinned);
+        let trusted = loopback || (self.url.tls && pinned);
         let openclaw = self.openclaw.as_ref().map(|openclaw| {
             let mut config = openclaw.config.clone();
             config.trusted_endpoint = trusted;

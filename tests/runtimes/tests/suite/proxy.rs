@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use clawnode_runtime::{Event, LostReason, NodeEvent, StopReason};
+use clawnode_runtime::openclaw::{Identity, Openclaw};
+use clawnode_runtime::{BuildError, Event, LostReason, NodeEvent, StopReason};
 use clawnode_runtimes::{Gateway, Proxy, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
 
-use super::{Running, builder, describe, echo, tls};
+use super::{Node, Running, builder, describe, echo, tls};
 
 #[apply(async_test)]
 async fn a_proxy_opens_the_way_to_the_gateway() {
@@ -99,5 +100,29 @@ async fn what_is_no_proxy_is_named() {
                 break;
             }
         }
+    }
+}
+
+/// Whoever runs the proxy could read along without TLS, and its `localhost` is another machine.
+#[apply(async_test)]
+async fn behind_a_proxy_a_gateway_is_as_private_as_the_proxy() {
+    let node = |url: &str, proxy: Option<&str>| {
+        let openclaw = Openclaw::node(Identity::from_seed([7; 32]), "1");
+        let node = Node::builder(url).unwrap().openclaw(openclaw);
+        match proxy {
+            Some(proxy) => node.proxy(proxy).unwrap(),
+            None => node,
+        }
+    };
+    assert!(node("ws://127.0.0.1:1", None).is_loopback());
+    assert!(!node("ws://127.0.0.1:1", Some("http://127.0.0.1:2")).is_loopback());
+    for (url, proxy, refused) in [
+        ("ws://10.0.0.1", None, false),
+        ("ws://10.0.0.1", Some("http://10.0.0.2:3128"), false),
+        ("ws://10.0.0.1", Some("http://proxy.example:3128"), true),
+        ("wss://gate.example", Some("http://proxy.example:3128"), false),
+    ] {
+        let built = node(url, proxy).build();
+        assert_eq!(built.err() == Some(BuildError::PublicWithoutTls), refused, "{url} {proxy:?}");
     }
 }
