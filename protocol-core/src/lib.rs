@@ -129,6 +129,7 @@ mod http;
 mod ledger;
 pub mod node;
 pub mod peer;
+pub mod proxy;
 mod random;
 pub mod recording;
 mod secret;

@@ -182,7 +182,9 @@ fn the_table_of_defects_names_tests_that_exist() {
             let found = source.find(&format!("fn {name}(")).is_some_and(|at| {
                 let before = &source[..at];
                 let from = before.rfind('}').unwrap_or_default();
-                before[from..].contains("test]") || before[from..].contains("proptest!")
+                ["test]", "async_test)]", "proptest!"]
+                    .iter()
+                    .any(|mark| before[from..].contains(mark))
             });
             assert!(found, "there is no test {name} in {file}");
         }

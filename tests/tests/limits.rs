@@ -52,6 +52,9 @@ const TABLE: &[Row] = &[
     both("websocket/limits.rs max_interim_answers", "8", "protocol-core/src/websocket/tests/opening_client.rs::interim_answers_are_skipped_up_to_a_limit"),
     both("websocket/limits.rs max_pending_pongs", "32", "protocol-core/src/websocket/tests/limits.rs::pongs_that_wait_are_bounded"),
     both("MAX_HEADERS", "100", "protocol-core/src/websocket/tests/opening_client.rs::a_head_at_its_limit_passes_and_one_beyond_fails"),
+    both("MOST_HEAD_BYTES", "16 KiB", "protocol-core/src/proxy.rs::a_head_at_its_bound_is_read_and_one_byte_more_is_not"),
+    both("MOST_INTERIM_ANSWERS", "8", "protocol-core/src/proxy.rs::as_many_interim_answers_as_the_bound_are_skipped_and_one_more_is_not"),
+    both("MOST_PHRASE_BYTES", "256", "protocol-core/src/proxy.rs::a_phrase_is_kept_up_to_its_bound"),
     both("peer/mod.rs websocket", "see above", "tests/bench/tests/peer_memory_bound.rs::no_flood_makes_a_peer_hold_more_than_its_bound"),
     both("peer/mod.rs websocket (max_message, sending)", "25 MiB", "protocol-core/src/peer/tests.rs::a_request_that_no_node_could_read_is_not_sent"),
     both("peer/mod.rs transmit_bytes", "64 MiB", "protocol-core/src/peer/tests.rs::what_waits_for_a_node_is_bounded"),
@@ -86,6 +89,7 @@ const TABLE: &[Row] = &[
     both("MOST_EVENTS", "256", "adapters/runtime/src/events.rs::as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go"),
     both("MOST_BYTES", "16 MiB", "adapters/runtime/src/events.rs::events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go"),
     both("MOST_TOKEN_BYTES", "64 KiB", "adapters/runtime/src/credentials.rs::a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more"),
+    both("MOST_ADDRESSES", "16", "adapters/runtime/src/connect.rs::as_many_addresses_as_the_bound_are_tried_and_one_more_is_not"),
     both("MAX_NODES", "10,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
     both("MAX_EDGES", "50,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),
     both("EDGE_BUFFER", "3", "adapters/workflows/tests/engine.rs::as_many_values_as_the_bound_wait_at_an_input_and_the_sender_of_one_more_waits_too"),
@@ -197,6 +201,8 @@ fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
         "adapters/gateway",
         "adapters/runtime",
         "adapters/tokio",
+        "adapters/async-std",
+        "adapters/smol",
         "adapters/workflows",
     ];
     let mut seen = 0;

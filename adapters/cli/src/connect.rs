@@ -65,6 +65,15 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     if let Some(delay) = options.max_reconnect_delay {
         builder = builder.max_reconnect_delay(delay);
     }
+    builder = match &options.node.proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder.proxy_from_environment(),
+    }
+    .map_err(|error| {
+        let from =
+            options.node.proxy.as_ref().map_or("the proxy of the environment", |_| "--proxy");
+        Failure::usage(format!("{from}: {error}"))
+    })?;
     if !matches!(options.node.token_in, options::TokenIn::Header) {
         tracing::warn!(
             "the token goes into the URL, which proxies and servers tend to log; prefer --token-in header"
@@ -341,6 +350,14 @@ pub(crate) fn cure_of_refusal(refusal: &Refusal) -> &'static str {
 fn cure(reason: &StopReason) -> String {
     let advice = match reason {
         StopReason::Refused(refusal) => cure_of_refusal(refusal),
+        StopReason::ProxyRefused { status: 407, .. } => {
+            return format!("{reason}\ngive its login: --proxy http://user:password@host:port");
+        }
+        StopReason::ProxyRefused { .. } => {
+            return format!(
+                "{reason}\nask whoever runs the proxy to let this machine reach the gateway, or except it with NO_PROXY"
+            );
+        }
         StopReason::NotAGateway(_) => {
             "check --url: what answers there does not speak WebSocket as it should"
         }

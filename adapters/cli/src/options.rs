@@ -210,6 +210,10 @@ pub(crate) struct Node {
     /// Trust the certificates in this PEM file in place of the system's
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// Connect through this HTTP proxy (http://user:password@host:port); without it HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY
+    /// are heeded, as curl does
+    #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true)]
+    pub(crate) proxy: Option<String>,
 }
 
 #[derive(Debug, Args)]

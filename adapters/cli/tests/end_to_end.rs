@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use common::{
@@ -200,6 +202,41 @@ fn refusals_stop_the_node_with_code_3_and_a_cure() {
     assert!(!log.contains("wr0ng-t0ken"), "{log}");
 }
 
+/// By its option, and by the environment.
+#[test]
+fn a_proxy_that_refuses_stops_the_node_with_code_3_and_a_cure() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let proxy = format!("http://ada:s3cret-l0gin@{}", listener.local_addr().expect("it is bound"));
+    let heads = std::thread::spawn(move || {
+        let head = |stream: std::io::Result<TcpStream>| {
+            let mut stream = stream.expect("the node connects");
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream.write_all(b"HTTP/1.1 407 Who are you\r\n\r\n").expect("the node listens");
+            head
+        };
+        listener.incoming().take(2).map(head).collect::<Vec<_>>()
+    });
+    let arguments = ["connect", "--url", "wss://gate.invalid/x", "--log", "trace"];
+    let mut by_option = clawnode(&arguments);
+    let mut by_environment = clawnode(&arguments);
+    by_option.args(["--proxy", &proxy]).env("HTTPS_PROXY", "http://127.0.0.1:1");
+    by_environment.env("HTTPS_PROXY", &proxy).env_remove("https_proxy");
+    for command in [&mut by_option, &mut by_environment] {
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        let refused = command.output().expect("the program runs");
+        let log = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(3), "{log}");
+        assert!(log.contains("407 Who are you") && log.contains("--proxy http://user"), "{log}");
+        assert!(!log.contains("s3cret-l0gin") && !log.contains("YWRh"), "{log}");
+    }
+    for head in heads.join().expect("it saw both") {
+        assert_eq!(head[0], "CONNECT gate.invalid:443 HTTP/1.1");
+        let login = "Proxy-Authorization: Basic YWRhOnMzY3JldC1sMGdpbg==";
+        assert!(head.iter().any(|line| line == login), "{head:?}");
+    }
+}
+
 #[test]
 fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
     let threshold = example("threshold_report.json");
@@ -216,6 +253,10 @@ fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
         ),
         (vec!["connect", "--url", "ws://127.0.0.1:1", "--auth-token-file", "/nowhere"], "/nowhere"),
         (vec!["connect", "--url", "ws://127.0.0.1:1", "--auth-token", " "], "empty"),
+        (
+            vec!["connect", "--url", "ws://gate.invalid", "--proxy", "socks5://127.0.0.1:1"],
+            "--proxy: only HTTP proxies",
+        ),
         (vec!["gateway", "--listen", "0.0.0.0:0"], "token"),
         (vec!["run", "/nowhere.json"], "/nowhere.json"),
         (vec!["run"], "<FILE>"),

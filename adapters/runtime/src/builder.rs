@@ -23,6 +23,7 @@ use crate::failed::Failed;
 use crate::handler::{Handler, Served};
 use crate::node::Node;
 use crate::openclaw::Openclaw;
+use crate::proxy::{InvalidProxy, Proxy};
 use crate::recording::Record;
 use crate::runtime::Runtime;
 use crate::tls::{Tls, UnusableTls};
@@ -47,6 +48,7 @@ pub struct NodeBuilder<R: Runtime> {
     headers: Vec<(String, Secret)>,
     any_name: bool,
     tls_ca: Option<PathBuf>,
+    proxy: Option<Proxy>,
     served: Served,
     recording: Option<Record>,
     mistake: Option<BuildError>,
@@ -135,15 +137,16 @@ impl<R: Runtime> NodeBuilder<R> {
             headers: Vec::new(),
             any_name: false,
             tls_ca: None,
+            proxy: None,
             served: Served::default(),
             recording: None,
             mistake: None,
         })
     }
 
-    /// Whether the gateway is on this machine for certain.
+    /// Whether the gateway is on this machine for certain. Behind a proxy it is not: its `localhost` is another.
     pub fn is_loopback(&self) -> bool {
-        self.url.is_loopback()
+        self.url.is_loopback() && self.proxy.is_none()
     }
 
     /// Whether the gateway's URL is `wss://`.
@@ -253,6 +256,35 @@ impl<R: Runtime> NodeBuilder<R> {
     pub fn tls_fingerprint(mut self, fingerprint: Fingerprint) -> Self {
         self.fingerprint = Some(fingerprint);
         self
+    }
+
+    // The way there.
+
+    /// Connects through an HTTP proxy, which opens a tunnel (CONNECT): `http://host:port`, port 80 unless given, with
+    /// `user:password@` before the host if it wants a login (Basic, RFC 7617), both percent-encoded. The proxy looks the gateway's
+    /// name up. TLS, if any, is spoken with the gateway through the tunnel. The login appears in no log, error or Debug output.
+    ///
+    /// A proxy that refuses is like a gateway that does: see [`StopReason::ProxyRefused`](crate::StopReason::ProxyRefused).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong.
+    pub fn proxy(mut self, url: &str) -> Result<Self, InvalidProxy> {
+        self.proxy = Some(Proxy::parse(url)?);
+        Ok(self)
+    }
+
+    /// Connects through the proxy that the process's environment names, if it does, as curl has it: `https_proxy` or
+    /// `HTTPS_PROXY` for `wss://`, `http_proxy` (not in capitals) for `ws://`, or else `all_proxy` or `ALL_PROXY`. `no_proxy` or
+    /// `NO_PROXY` excepts hosts, with a comma between: names with all names below them, addresses, networks such as `10.0.0.0/8`,
+    /// or `*` for all. A gateway on this machine is always excepted.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong with the proxy that is named.
+    pub fn proxy_from_environment(mut self) -> Result<Self, InvalidProxy> {
+        self.proxy = Proxy::from_environment(&self.url, |name| std::env::var(name).ok())?;
+        Ok(self)
     }
 
     // How it behaves.
@@ -404,6 +436,7 @@ impl<R: Runtime> NodeBuilder<R> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
+        let loopback = self.is_loopback();
         let host = &self.url.host;
         let unusable = |error: UnusableTls| BuildError::Tls(error.to_string());
         let tls = match (self.url.tls, self.fingerprint, self.tls_ca) {
@@ -417,9 +450,11 @@ impl<R: Runtime> NodeBuilder<R> {
         if let Some((name, _)) = self.headers.first().filter(|_| !self.url.tls) {
             return Err(BuildError::HeaderWithoutTls(name.clone()));
         }
-        let may_speak_openclaw = self.url.may_speak_openclaw(self.any_name);
+        // A proxy is on the way, too.
+        let proxied = self.url.tls || self.proxy.as_ref().is_none_or(Proxy::is_private);
+        let may_speak_openclaw = self.url.may_speak_openclaw(self.any_name) && proxied;
         let pinned = self.fingerprint.is_some();
-        let trusted = self.url.is_loopback() || (self.url.tls && pinned);
+        let trusted = loopback || (self.url.tls && pinned);
         let openclaw = self.openclaw.as_ref().map(|openclaw| {
             let mut config = openclaw.config.clone();
             config.trusted_endpoint = trusted;
@@ -461,6 +496,7 @@ impl<R: Runtime> NodeBuilder<R> {
             Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
         node.headers = self.headers;
         node.recording = self.recording;
+        node.gateway.proxy = self.proxy;
         node.openclaw = self.openclaw;
         Ok(node)
     }

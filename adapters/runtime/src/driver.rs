@@ -12,6 +12,7 @@ use clawnode_protocol::dialect::openclaw::{DeviceToken, RefusalCode};
 use clawnode_protocol::node::{
     Action, Event as NodeEvent, Input, LostReason, Misuse, Phase, StopReason,
 };
+use clawnode_protocol::proxy::Refusal;
 use clawnode_protocol::recording::{End, Recorder};
 use clawnode_protocol::{
     Answer, Call, CallId, Credentials as Shown, Outcome, Secret, Task, Work, WorkId,
@@ -19,6 +20,7 @@ use clawnode_protocol::{
 use futures_core::Stream;
 use tracing::{debug, error, info, trace, warn};
 
+use crate::connect::connect;
 use crate::context::{Context, Inner, Workflow};
 use crate::credentials::Credentials;
 use crate::events::Event;
@@ -27,6 +29,7 @@ use crate::handler::{BoxFuture, Served};
 use crate::job::{self, FromJob, Job};
 use crate::node::Node;
 use crate::openclaw::Openclaw;
+use crate::proxy::{Proxy, Unconnected};
 use crate::recording::{ENOUGH, GATHER, Record, Recording};
 use crate::runtime::{ByteStream, Runtime};
 use crate::shared::EndOnDrop;
@@ -38,6 +41,7 @@ use crate::url::GatewayUrl;
 pub(crate) struct Gateway {
     pub(crate) url: GatewayUrl,
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// A running node. Dropping it drops the byte stream, and with it the connection, and cancels every handler.
@@ -77,7 +81,7 @@ pub(crate) struct Driver<R: Runtime> {
 
 enum Link<S> {
     Down,
-    Connecting(BoxFuture<io::Result<Transport<S>>>),
+    Connecting(BoxFuture<Result<Transport<S>, Unconnected>>),
     Up(Up<S>),
 }
 
@@ -320,7 +324,8 @@ impl<R: Runtime> Driver<R> {
 
     fn start(&mut self) {
         let url = &self.gateway.url;
-        if !url.tls && !self.credentials.is_none() && !url.is_loopback() {
+        let here = url.is_loopback() && self.gateway.proxy.is_none();
+        if !url.tls && !self.credentials.is_none() && !here {
             warn!(
                 gateway = url.shown(),
                 "the token travels unencrypted to another machine; use wss:// if the gateway offers it"
@@ -469,20 +474,30 @@ impl<R: Runtime> Driver<R> {
                 self.link = Link::Up(Up { transport, readable: true, flush: false, broken: None });
                 self.feed(Input::Connected);
             }
-            Poll::Ready(Err(error)) => {
+            Poll::Ready(Err(Unconnected::Failed(error))) => {
                 self.link = Link::Down;
                 self.feed(Input::ConnectFailed(&error.to_string()));
+            }
+            Poll::Ready(Err(Unconnected::Refused(refusal))) => {
+                self.link = Link::Down;
+                let Refusal { status, reason: why, retry_after, .. } = &refusal;
+                let retry_after = retry_after.map(|time| time.wait(self.runtime.now().utc));
+                self.feed(Input::ProxyRefused { status: *status, why, retry_after });
             }
         }
         true
     }
 
     fn open(&mut self) {
-        info!(gateway = self.gateway.url.shown(), "connecting");
-        let (runtime, tls) = (self.runtime.clone(), self.gateway.tls.clone());
-        let (host, port) = (self.gateway.url.host.clone(), self.gateway.url.port);
+        let Gateway { url, tls, proxy } = &self.gateway;
+        info!(gateway = url.shown(), through_proxy = proxy.is_some(), "connecting");
+        let (runtime, tls) = (self.runtime.clone(), tls.clone());
+        let (url, proxy) = (url.clone(), proxy.clone());
         self.link = Link::Connecting(Box::pin(async move {
-            let stream = runtime.connect(&host, port).await?;
+            let stream = match proxy {
+                Some(proxy) => proxy.connect(&runtime, &url).await?,
+                None => connect(&runtime, &url.host, url.port).await?,
+            };
             match tls {
                 Some(tls) => Ok(Transport::Tls(tls.connect(stream).await?)),
                 None => Ok(Transport::Plain(stream)),

@@ -2,8 +2,8 @@
 //!
 //! The protocol is in `clawnode-protocol`, which does no IO. This crate is everything between it and the world that
 //! does not depend on a runtime: it connects, speaks TLS, moves bytes, keeps time, and runs the application's handlers.
-//! What it needs of a runtime is the [`Runtime`] trait, which `clawnode-tokio` implements; most users want that crate,
-//! which re-exports this one.
+//! What it needs of a runtime is the [`Runtime`] trait, which `clawnode-tokio`, `clawnode-smol` and `clawnode-async-std` implement;
+//! most users want one of those, which re-export this one.
 //!
 //! - [`NodeBuilder`] describes a node: the gateway, who it is, the commands it serves.
 //! - [`Node::run`] runs it until it stops for good. Lost connections are made again.
@@ -17,6 +17,7 @@
 //! the handler made it.
 
 mod builder;
+mod connect;
 mod context;
 mod credentials;
 mod driver;
@@ -29,6 +30,7 @@ mod job;
 mod json;
 mod node;
 pub mod openclaw;
+mod proxy;
 mod recording;
 mod runtime;
 mod shared;
@@ -44,6 +46,7 @@ pub use handle::{Approval, CallFailed, Handle, SendError, Status};
 pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
+pub use proxy::InvalidProxy;
 pub use runtime::{ByteStream, Runtime, wall_clock};
 pub use url::{GatewayUrl, InvalidUrl};
 

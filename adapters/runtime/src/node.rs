@@ -61,7 +61,7 @@ impl<R: Runtime> Node<R> {
         let (to_asks, asks) = async_channel::bounded(ASKS);
         Self {
             runtime,
-            gateway: Gateway { url, tls: tls.map(Arc::new) },
+            gateway: Gateway { url, tls: tls.map(Arc::new), proxy: None },
             config,
             credentials,
             headers: Vec::new(),
@@ -100,7 +100,8 @@ impl<R: Runtime> Node<R> {
     /// Cancel safe in so far as nothing is left behind: dropping the future closes the connection without ceremony and
     /// cancels all handlers. What they would have answered is lost; [`Handle::stop`] is the polite way.
     pub async fn run(self) -> StopReason {
-        let mut driver = Driver::new(self);
+        // Boxed, since what contains this future should not become large, and some runtimes move it a dozen times.
+        let mut driver = Box::new(Driver::new(self));
         let reason = poll_fn(|cx| driver.poll(cx)).await;
         driver.finish_recording().await;
         reason

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,18 +9,34 @@ use clawnode_protocol::{Now, Timestamp};
 
 /// What a node needs of an async runtime: byte streams, timers, tasks and threads.
 ///
-/// An implementation is about a hundred lines. Clones share whatever the runtime's handle is.
+/// An implementation is a hundred lines, as those of `clawnode-tokio`, `clawnode-async-std` and `clawnode-smol` are. Clones share whatever the runtime's handle is.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A connected byte stream.
     type Stream: ByteStream;
 
-    /// Opens a TCP connection, trying every address that `host` resolves to. `host` is a name or an IP address without
-    /// brackets. Dropping the future gives the attempt up.
-    fn connect(
+    /// Opens a TCP connection to one address. Dropping the future gives the attempt up.
+    fn connect(&self, address: SocketAddr)
+    -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The addresses of a host name, best first. The node tries at most 16 of them, the families in turn, a quarter of a second
+    /// apart, and keeps the first connection (RFC 8305). Not asked for IP addresses. The default asks the operating system, on a
+    /// thread of its own.
+    fn resolve(
         &self,
         host: &str,
         port: u16,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+        let (found, answer) = async_channel::bounded(1);
+        let host = host.to_owned();
+        self.spawn_blocking(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            let _ = found.try_send(addresses.map(Iterator::collect));
+        });
+        async move {
+            let addresses = answer.recv().await;
+            addresses.unwrap_or_else(|_| Err(io::Error::other("nobody looked it up")))
+        }
+    }
 
     /// Waits this long, or a little longer.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;

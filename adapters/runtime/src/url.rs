@@ -102,28 +102,20 @@ impl GatewayUrl {
 
     /// Whether the gateway is on this machine for certain, so that nobody can listen in between.
     pub fn is_loopback(&self) -> bool {
-        match self.address() {
-            Some(address) => address.is_loopback(),
-            None => self.host == "localhost" || self.host.ends_with(".localhost"),
-        }
+        is_loopback(&self.host)
     }
 
     /// Whether an openclaw gateway may be spoken to here (openclaw page 1.2): with TLS anywhere; without it on this machine, at
     /// private, link-local, unique-local and carrier-grade-NAT addresses, and at names that end in `.local` or `.ts.net`. With
     /// `any_name` also at every other name, but never at a public address.
     pub fn may_speak_openclaw(&self, any_name: bool) -> bool {
-        if self.tls || self.is_loopback() {
-            return true;
-        }
-        match self.address() {
-            Some(IpAddr::V4(v4)) => {
-                // Carrier-grade NAT, which overlay networks use (RFC 6598).
-                let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-                v4.is_private() || v4.is_link_local() || shared
-            }
-            Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
-            None => any_name || [".local", ".ts.net"].iter().any(|end| self.host.ends_with(end)),
-        }
+        self.tls || is_private(&self.host) || (any_name && address_of(&self.host).is_none())
+    }
+
+    /// Host and port, as a proxy is told.
+    pub(crate) fn host_and_port(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// What it is called in logs: no query, which may hold a token.
@@ -132,13 +124,13 @@ impl GatewayUrl {
         let path = self.endpoint.target.split('?').next().unwrap_or_default();
         format!("{scheme}://{}{path}", self.endpoint.authority)
     }
+}
 
-    /// The host, if it is an address in any spelling that resolvers take for one.
-    fn address(&self) -> Option<IpAddr> {
-        let host = self.host.trim_end_matches('.');
-        let address = host.parse().ok().or_else(|| legacy_v4(host).map(IpAddr::V4));
-        address.map(|address: IpAddr| address.to_canonical())
-    }
+/// The host, if it is an address in any spelling that resolvers take for one.
+fn address_of(host: &str) -> Option<IpAddr> {
+    let host = host.trim_end_matches('.');
+    let address = host.parse().ok().or_else(|| legacy_v4(host).map(IpAddr::V4));
+    address.map(|address: IpAddr| address.to_canonical())
 }
 
 /// `127.1`, `0x7f.1` and `2130706433` are addresses to `inet_aton`, and so to resolvers, though not to [`IpAddr`].
@@ -159,8 +151,31 @@ fn legacy_v4(host: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(start | last))
 }
 
+fn is_loopback(host: &str) -> bool {
+    match address_of(host) {
+        Some(address) => address.is_loopback(),
+        None => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+/// Whether this host is this machine, or in a network that strangers have no part in, by all that its name or address says: private,
+/// link-local, unique-local and carrier-grade-NAT addresses, and names that end in `.local` or `.ts.net`.
+pub(crate) fn is_private(host: &str) -> bool {
+    match address_of(host) {
+        Some(IpAddr::V4(v4)) => {
+            // Carrier-grade NAT, which overlay networks use (RFC 6598).
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared
+        }
+        Some(IpAddr::V6(v6)) => {
+            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
+        None => is_loopback(host) || [".local", ".ts.net"].iter().any(|end| host.ends_with(end)),
+    }
+}
+
 /// The host, in lower case and without brackets, and the port if there is one.
-fn split_port(authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
+pub(crate) fn split_port(authority: &str) -> Result<(String, Option<u16>), InvalidUrl> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(InvalidUrl::Host)?;
         address.parse::<Ipv6Addr>().map_err(|_| InvalidUrl::Host)?;

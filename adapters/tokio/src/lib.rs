@@ -27,10 +27,9 @@
 //! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits
 //! for it, unless it is shut down with `shutdown_background` or `shutdown_timeout`.
 
-mod connect;
-
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -40,10 +39,10 @@ use tokio::time::Instant;
 
 pub use clawnode_runtime::{
     Approval, BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed,
-    GatewayUrl, Handle, HostStats, InvalidObject, InvalidUrl, JobId, Limits, LostReason, NoArgs,
-    NodeEvent, Now, Phase, ProgressError, Publication, Runtime, Secret, SendError, Status,
-    StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, tls,
-    to_object, wall_clock,
+    GatewayUrl, Handle, HostStats, InvalidObject, InvalidProxy, InvalidUrl, JobId, Limits,
+    LostReason, NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Runtime, Secret,
+    SendError, Status, StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow,
+    WorkflowSource, openclaw, tls, to_object, wall_clock,
 };
 
 /// A node on tokio.
@@ -59,8 +58,11 @@ pub struct Tokio;
 impl Runtime for Tokio {
     type Stream = TcpStream;
 
-    async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        connect::connect(host, port).await.map(TcpStream)
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        // Messages are small and should not wait for company.
+        stream.set_nodelay(true)?;
+        Ok(TcpStream(stream))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {

@@ -11,7 +11,6 @@ use crate::dialect::openclaw::{
 use crate::dialect::{
     FromGateway, GatewaySession, Heard, Message, NodeSession, TaskKind, ToGateway, ToNode,
 };
-use crate::node::Endpoint;
 use crate::peer::{FromNode, Request};
 use crate::secret::Credentials;
 use crate::time::Timestamp;

@@ -33,6 +33,16 @@ pub enum Input<'a> {
     Connected,
     /// It could not be had; the text says why, for people.
     ConnectFailed(&'a str),
+    /// It could not be had, since a proxy on the way refused to open a [`Tunnel`](crate::proxy::Tunnel). What is no use to try
+    /// again is the same as with a gateway's own refusal, 407 among it.
+    ProxyRefused {
+        /// The HTTP status of its answer.
+        status: u16,
+        /// What it said, for people, cut to 1 KiB.
+        why: &'a str,
+        /// When it wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// Bytes from the gateway.
     Received(&'a [u8]),
     /// The gateway will send no more bytes.
@@ -81,7 +91,8 @@ pub enum Action {
     KeepDeviceToken(openclaw::DeviceToken),
     /// Forget the token kept for this gateway: it is not good any more.
     ForgetDeviceToken,
-    /// Open a byte stream to the gateway and answer with [`Input::Connected`] or [`Input::ConnectFailed`].
+    /// Open a byte stream to the gateway and answer with [`Input::Connected`], [`Input::ConnectFailed`] or
+    /// [`Input::ProxyRefused`].
     Connect,
     /// Drop the byte stream, or the attempt to open one, at once. Nothing is left to write, and no input about it is due any more:
     /// one that comes late is a harmless [`Misuse::WrongState`]. It follows every end of a connection, so the caller never needs
@@ -181,6 +192,14 @@ pub enum LostReason {
     /// No byte stream.
     #[error("could not connect: {0}")]
     ConnectFailed(String),
+    /// No byte stream: a proxy on the way refused.
+    #[error("the proxy refused the connection: {status} {why}")]
+    ProxyRefused {
+        /// The HTTP status of its answer.
+        status: u16,
+        /// What it said.
+        why: String,
+    },
     /// The gateway answered the HTTP upgrade with something else than 101.
     #[error("the gateway refused the connection: {0}")]
     Refused(Refusal),
@@ -250,6 +269,14 @@ pub enum StopReason {
     /// The gateway's refusal will not change by trying again, and the node was never ready with this configuration.
     #[error("{0}")]
     Refused(Refusal),
+    /// A proxy on the way refuses, which will not change by trying again, and the node was never ready with this configuration.
+    #[error("the proxy refused the connection: {status} {why}")]
+    ProxyRefused {
+        /// The HTTP status of its answer.
+        status: u16,
+        /// What it said.
+        why: String,
+    },
     /// The gateway let the connection be made but not the node in, and that will not change by trying again; the node was never
     /// ready with this configuration.
     #[error("{0}")]

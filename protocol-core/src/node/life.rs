@@ -7,7 +7,8 @@ use crate::dialect::openclaw::Refusal as Denial;
 use crate::dialect::{AfterDenial, ToGateway, Unsayable, Welcome};
 use crate::secret::{Credentials, Secret};
 use crate::state::state;
-use crate::websocket::{CloseCode, Closed, Connection, Refusal, RetryAfter, Side};
+use crate::text::{MOST_REASON_BYTES, fitting};
+use crate::websocket::{CloseCode, Closed, Connection, Refusal, Side};
 
 #[derive(Debug)]
 pub(super) enum Life {
@@ -347,22 +348,39 @@ impl Node {
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) {
-        let incurable = matches!(refusal.status(), 200..=407 | 409..=424 | 426..=428 | 430..=499);
-        let ending = if incurable && !self.ever_ready {
-            Ending::Stop(StopReason::Refused(refusal))
-        } else {
-            let after = match refusal.retry_after() {
-                _ if incurable => Delay::Longest,
-                None => Delay::Usual,
-                Some(RetryAfter::Seconds(seconds)) => Delay::AtLeast(Duration::from_secs(seconds)),
-                Some(RetryAfter::UnixTime(time)) => {
-                    let ahead = time.saturating_sub(self.utc.as_micros() / 1_000_000);
-                    Delay::AtLeast(Duration::from_secs(ahead.max(0).unsigned_abs()))
-                }
-            };
-            Ending::Retry { reason: LostReason::Refused(refusal), after }
+        let retry_after = refusal.retry_after().map(|time| time.wait(self.utc));
+        let ending = match self.after_refusal(refusal.status(), retry_after) {
+            None => Ending::Stop(StopReason::Refused(refusal)),
+            Some(after) => Ending::Retry { reason: LostReason::Refused(refusal), after },
         };
         self.finish(ending);
+    }
+
+    pub(super) fn proxy_refused(
+        &mut self,
+        status: u16,
+        why: &str,
+        retry_after: Option<Duration>,
+    ) -> Result<(), Misuse> {
+        let Life::Connecting { .. } = self.life else { return Err(Misuse::WrongState) };
+        let why = fitting(why, MOST_REASON_BYTES).to_owned();
+        match self.after_refusal(status, retry_after) {
+            None => self.finish(Ending::Stop(StopReason::ProxyRefused { status, why })),
+            Some(after) => {
+                self.retry_after_attempt(LostReason::ProxyRefused { status, why }, after);
+            }
+        }
+        Ok(())
+    }
+
+    /// When to try again after an answer with this status. `None`: never, since it would not change, and never was better.
+    fn after_refusal(&self, status: u16, retry_after: Option<Duration>) -> Option<Delay> {
+        let incurable = matches!(status, 200..=407 | 409..=424 | 426..=428 | 430..=499);
+        match retry_after {
+            _ if incurable => self.ever_ready.then_some(Delay::Longest),
+            None => Some(Delay::Usual),
+            Some(time) => Some(Delay::AtLeast(time)),
+        }
     }
 
     pub(super) fn closed(&mut self, closed: Closed) {

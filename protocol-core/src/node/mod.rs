@@ -174,6 +174,9 @@ impl Node {
             Input::DeviceTokenNotKept(why) => self.device_token_kept(Some(why)),
             Input::Connected => self.connected(),
             Input::ConnectFailed(why) => self.connect_failed(why),
+            Input::ProxyRefused { status, why, retry_after } => {
+                self.proxy_refused(status, why, retry_after)
+            }
             Input::Received(bytes) => self.with_link(|link, now| {
                 link.heard = true;
                 link.heard_at = now;

@@ -345,3 +345,91 @@ fn headers_for_what_stands_in_front_of_the_gateway_are_in_the_upgrade_request_an
     let shown = format!("{reason:?}");
     assert!(shown.contains("403") && !shown.contains("s3cret"), "{shown}");
 }
+
+/// What becomes of a node whose proxy answers the attempts with these statuses, one after the other.
+fn refused_by_proxy(answers: &[Result<(), (u16, Option<u64>)>]) -> Vec<String> {
+    let config = Config::new(Endpoint::new("gateway.test", "/"), nodetool::Config::new("node-A"));
+    let mut node = Node::new(config, [7; 32]);
+    let mut now = Now::new(Duration::ZERO, Timestamp::default());
+    let mut answers = answers.iter();
+    let mut gateway: Option<Connection> = None;
+    let mut told = Vec::new();
+    node.handle(now, Input::Start).unwrap();
+    loop {
+        let Some(action) = node.poll_action() else {
+            if let Some(open) = &mut gateway {
+                open.receive(node.transmit());
+                let written = node.transmit().len();
+                node.handle(now, Input::Sent(written)).unwrap();
+                if let Some(websocket::Event::Request(_)) = open.poll() {
+                    open.accept().unwrap();
+                    node.handle(now, Input::Received(open.transmit())).unwrap();
+                } else if node.phase() == Phase::Ready {
+                    node.handle(now, Input::Disconnected("cut")).unwrap();
+                    gateway = None;
+                }
+                continue;
+            }
+            let Some((at, _)) = node.deadline().filter(|_| answers.len() > 0) else { break };
+            now.monotonic = at;
+            node.handle(now, Input::Timeout).unwrap();
+            continue;
+        };
+        match action {
+            Action::Authenticate => {
+                node.handle(now, Input::Credentials(Credentials::none())).unwrap();
+            }
+            Action::Connect => match answers.next() {
+                Some(Ok(())) => {
+                    node.handle(now, Input::Connected).unwrap();
+                    gateway = Some(Connection::server(websocket::Limits::default()));
+                }
+                Some(Err((status, seconds))) => {
+                    let retry_after = seconds.map(Duration::from_secs);
+                    let refused = Input::ProxyRefused { status: *status, why: "no", retry_after };
+                    node.handle(now, refused).unwrap();
+                }
+                None => break,
+            },
+            Action::Notify(Event::Lost { reason, retry_in }) => {
+                let seconds = retry_in.map(|time| time.as_secs());
+                told.push(format!("{reason}; {seconds:?}"));
+            }
+            Action::Stopped(reason) => {
+                told.push(format!("stopped: {reason}"));
+                break;
+            }
+            _ => {}
+        }
+    }
+    told
+}
+
+#[test]
+fn a_proxy_that_refuses_is_tried_again_when_that_may_help() {
+    let refused = |status| refused_by_proxy(&[Err((status, None))]);
+    for status in [401, 403, 404, 407] {
+        let why = format!("stopped: the proxy refused the connection: {status} no");
+        assert_eq!(refused(status), [why]);
+    }
+    for status in [408, 429, 500, 502, 503, 504] {
+        let [told] = refused(status).try_into().unwrap();
+        let start = format!("the proxy refused the connection: {status} no; Some(");
+        assert!(told.starts_with(&start), "{told}");
+    }
+    let [told] = refused_by_proxy(&[Err((503, Some(100)))]).try_into().unwrap();
+    assert_eq!(told, "the proxy refused the connection: 503 no; Some(100)");
+    // It was good once, so it may be again; but not soon.
+    let told = refused_by_proxy(&[Ok(()), Err((407, None))]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let longest = Timing::default().max_reconnect_delay.as_secs();
+    let seconds = told[1].split("Some(").nth(1).unwrap().trim_end_matches(')');
+    assert!(seconds.parse::<u64>().unwrap() >= longest / 2, "{told:?}");
+}
+
+#[test]
+fn a_proxy_can_refuse_only_while_a_connection_is_asked_for() {
+    let mut pair = Pair::ready(Duration::from_secs(30));
+    let refused = Input::ProxyRefused { status: 407, why: "no", retry_after: None };
+    assert_eq!(pair.node.handle(pair.clock(), refused), Err(Misuse::WrongState));
+}

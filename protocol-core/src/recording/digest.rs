@@ -82,6 +82,7 @@ impl<'a> Digester<'a> {
                 StopReason::UnusableCredential(why) => self.reason(3, why),
                 StopReason::Denied(denial) => self.reason(4, &denial.to_string()),
                 StopReason::TooLargeToRegister(why) => self.reason(5, why),
+                StopReason::ProxyRefused { status, why } => self.proxy(6, *status, why),
             },
         }
         Mark { kind, digest: hash(self.scratch) }
@@ -147,6 +148,7 @@ impl<'a> Digester<'a> {
                     LostReason::UnusableCredential(why) => self.reason(6, why),
                     LostReason::Denied(denial) => self.reason(7, &denial.to_string()),
                     LostReason::ProtocolChanged => self.scratch.push(8),
+                    LostReason::ProxyRefused { status, why } => self.proxy(9, *status, why),
                 }
                 if let Some(delay) = retry_in {
                     put_duration(self.scratch, *delay);
@@ -166,6 +168,11 @@ impl<'a> Digester<'a> {
                 put_number(self.scratch, *dropped);
             }
         }
+    }
+
+    fn proxy(&mut self, which: u8, status: u16, why: &str) {
+        self.reason(which, why);
+        put_number(self.scratch, status.into());
     }
 
     fn refusal(&mut self, which: u8, refusal: &Refusal) {

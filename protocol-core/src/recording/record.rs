@@ -210,6 +210,7 @@ pub(super) fn put_input(
         Input::DeviceTokenNotKept(_) => 23,
         Input::Call(_) => 24,
         Input::Publish(Publication::HostStats(_)) => 25,
+        Input::ProxyRefused { .. } => 26,
     });
     clocks.put(out, now);
     let content = out.len();
@@ -267,6 +268,14 @@ pub(super) fn put_input(
             put_option(out, partial.as_ref().map(|partial| partial.get()));
         }
         Input::Stop(grace) => put_duration(out, *grace),
+        Input::ProxyRefused { status, why, retry_after } => {
+            put_number(out, (*status).into());
+            put_bytes(out, why.as_bytes());
+            out.push(retry_after.is_some().into());
+            if let Some(time) = retry_after {
+                put_duration(out, *time);
+            }
+        }
         Input::Call(Call { id: CallId(id), method, params, timeout }) => {
             put_number(out, *id);
             put_bytes(out, method.as_bytes());
@@ -302,7 +311,8 @@ pub(super) fn size(input: &Input<'_>) -> usize {
         | Input::SigningFailed(text)
         | Input::DeviceTokenNotKept(text)
         | Input::NotAdmitted(_, text)
-        | Input::Cancel(_, text) => text.len(),
+        | Input::Cancel(_, text)
+        | Input::ProxyRefused { why: text, .. } => text.len(),
         Input::Call(call) => call.method.len() + call.params.get().len(),
         Input::Publish(_) => 64,
         Input::Progress(_, update) => update.size(),
@@ -479,6 +489,11 @@ fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malfor
             disk_total_bytes: cursor.number()?,
             disk_available_bytes: cursor.number()?,
         })),
+        26 => Input::ProxyRefused {
+            status: u16::try_from(cursor.number()?).map_err(|_| Malformed::Value)?,
+            why: cursor.text()?,
+            retry_after: if cursor.flag()? { Some(cursor.duration()?) } else { None },
+        },
         _ => return Err(Malformed::Value),
     })
 }

@@ -335,6 +335,10 @@ fn input<'a>(kind: u8, work: u64, text: &'a str, parts: &(Box<RawValue>, bool, u
         15 => Input::Recorded(work),
         16 => Input::Cancel(work, text),
         17 => Input::Custom(text),
+        18 => {
+            let retry_after = some.then(|| Duration::from_nanos(*number));
+            Input::ProxyRefused { status: *number as u16, why: text, retry_after }
+        }
         _ => Input::Stop(Duration::from_nanos(*number)),
     }
 }
@@ -355,7 +359,7 @@ proptest! {
     #[test]
     fn inputs_come_back(
         inputs in prop::collection::vec(
-            (0..19_u8, any::<u64>(), texts(), (jsons(), any::<bool>(), any::<u64>()), any::<Duration>(), any::<i64>()),
+            (0..20_u8, any::<u64>(), texts(), (jsons(), any::<bool>(), any::<u64>()), any::<Duration>(), any::<i64>()),
             0..8,
         ),
     ) {

@@ -200,6 +200,9 @@ impl Story {
             Input::ConnectFailed(why) => {
                 self.at_node(Kind::Trouble, format!("could not connect: {why}"));
             }
+            Input::ProxyRefused { status, why, .. } => {
+                self.at_node(Kind::Trouble, format!("the proxy refused: {status} {why}"));
+            }
             Input::Received(bytes) => {
                 self.received += bytes.len() as u64;
                 self.gateway_says(bytes);

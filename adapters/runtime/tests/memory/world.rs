@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,9 +57,13 @@ impl Memory {
 impl Runtime for Memory {
     type Stream = End;
 
-    async fn connect(&self, _: &str, _: u16) -> io::Result<End> {
+    async fn connect(&self, _: SocketAddr) -> io::Result<End> {
         *self.world.pipe.lock().unwrap() = Pipe { connected: true, ..Pipe::default() };
         Ok(End(Arc::clone(&self.world)))
+    }
+
+    async fn resolve(&self, _: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {

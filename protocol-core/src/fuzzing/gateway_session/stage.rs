@@ -8,7 +8,6 @@ use crate::dialect::openclaw::{
     self, Device, DevicePayload, GatewayConfig, Hello, Identity, Refusal, RefusalCode,
 };
 use crate::dialect::{FromGateway, Message, NodeSession, nodetool};
-use crate::node::Endpoint;
 use crate::peer::{
     Action, Applicant, Config, Deadline, Decision, Dialect, FromNode, Input, Limits, Misuse,
     Request, Surface, Timing,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use tungstenite::handshake::derive_accept_key;
@@ -11,6 +12,7 @@ use crate::http::{
     is_token,
 };
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// The upgrade request of a client: where to, and with which headers of its own.
 ///
@@ -199,7 +201,17 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    fn parse(value: &str) -> Option<Self> {
+    /// How long to wait from `utc` on; nothing if that is past.
+    pub fn wait(self, utc: Timestamp) -> Duration {
+        Duration::from_secs(match self {
+            Self::Seconds(seconds) => seconds,
+            Self::UnixTime(time) => {
+                time.saturating_sub(utc.as_micros() / 1_000_000).max(0).unsigned_abs()
+            }
+        })
+    }
+
+    pub(crate) fn parse(value: &str) -> Option<Self> {
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // More digits than fit still mean "very long".
             return Some(Self::Seconds(value.parse().unwrap_or(u64::MAX)));

@@ -7,11 +7,12 @@ use std::time::Duration;
 use clawnode_protocol::node::Limits;
 use clawnode_protocol::peer::FromNode;
 use clawnode_protocol::recording::{End, Replay};
-use clawnode_tokio::{Context, Failed, NodeBuilder, StopReason};
+use clawnode_runtime::{Context, Failed, StopReason};
+use clawnode_runtimes::{Gateway, Said, sleep, soon};
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, Said};
-use crate::{builder, soon};
+use super::{NodeBuilder, builder};
 
 /// A file to look into.
 #[derive(Clone, Default)]
@@ -63,7 +64,7 @@ fn ends(parts: &[File]) -> Vec<Option<End>> {
     replayed.collect()
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_full_file_is_followed_by_another_from_which_a_replay_goes_on() {
     const LIMIT: u64 = 24 << 10;
     let gateway = Gateway::bind().await;
@@ -87,7 +88,7 @@ async fn a_full_file_is_followed_by_another_from_which_a_replay_goes_on() {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_full_file_without_another_ends_the_recording_and_not_the_node() {
     let gateway = Gateway::bind().await;
     let file = File::default();
@@ -101,7 +102,7 @@ async fn a_full_file_without_another_ends_the_recording_and_not_the_node() {
     assert_eq!(ends(&[first]), [Some(End::Continued)]);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
     let gateway = Gateway::bind().await;
     let file = File::default();
@@ -117,7 +118,7 @@ async fn a_run_that_is_dropped_leaves_a_recording_up_to_there() {
     // The thread that writes goes when all is written, and drops its file.
     let whole = async {
         while Arc::strong_count(&file.0) > 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     };
     soon(whole).await;

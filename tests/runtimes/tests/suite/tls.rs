@@ -1,20 +1,23 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clawnode_tokio::openclaw::Fingerprint;
-use clawnode_tokio::tls::{Tls, TlsError, TlsFault};
-use clawnode_tokio::{Event, LostReason, NodeBuilder, NodeEvent};
+use clawnode_protocol::dialect::openclaw::Fingerprint;
+use clawnode_runtime::tls::{Tls, TlsError, TlsFault};
+use clawnode_runtime::{Event, LostReason, NodeEvent, Runtime};
+use clawnode_runtimes::{Gateway, beside, soon};
+use macro_rules_attribute::apply;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 use tokio_rustls::TlsAcceptor;
 
-use crate::credentials::TestFile;
-use crate::gateway::Gateway;
-use crate::{Running, builder, echo, soon};
+use super::credentials::TestFile;
+use super::{Node, NodeBuilder, Running, builder, echo};
+use crate::Tested;
 
 /// A certificate authority of the test's own, and a gateway for `name` certified by it.
-async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
+pub(super) async fn gateway(name: &str, file: &str) -> (Gateway, TestFile) {
     let (config, file, _) = certified(name, file, rustls::ALL_VERSIONS);
     (Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await, file)
 }
@@ -47,7 +50,7 @@ fn certified(
     (config, file, Fingerprint::of(certificate.der()))
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_private_authority_is_trusted_when_its_file_is_given() {
     let (gateway, file) = gateway("127.0.0.1", "good-ca").await;
     let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
@@ -78,7 +81,7 @@ async fn reason(gateway: Gateway, change: impl FnOnce(NodeBuilder) -> NodeBuilde
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn other_authorities_are_not_trusted() {
     let (one, _file) = gateway("127.0.0.1", "one-ca").await;
     let (_, other) = gateway("127.0.0.1", "other-ca").await;
@@ -86,14 +89,33 @@ async fn other_authorities_are_not_trusted() {
     assert!(why.contains("invalid peer certificate"), "{why}");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn other_names_are_not_trusted() {
     let (gateway, file) = gateway("gate.example", "name-ca").await;
     let why = reason(gateway, |node| node.tls_ca(&file.0)).await;
     assert!(why.contains("not valid for name"), "{why}");
 }
 
-#[tokio::test]
+/// Takes one connection, and gives all that is said on it.
+fn serve_once(config: Arc<rustls::ServerConfig>) -> (SocketAddr, impl Future<Output = Vec<u8>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let acceptor = TlsAcceptor::from(config);
+    let heard = beside(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        // In TLS 1.3 a server may be done before it hears that its certificate is not the one.
+        if let Ok(mut stream) = acceptor.accept(stream).await {
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
+        }
+        heard
+    });
+    (address, heard)
+}
+
+#[apply(async_test)]
 async fn a_pinned_certificate_needs_no_authority_and_no_name() {
     let (config, _file, fingerprint) = certified("gate.example", "pinned-ca", rustls::ALL_VERSIONS);
     let gateway = Gateway::with_tls(TlsAcceptor::from(Arc::new(config))).await;
@@ -104,25 +126,13 @@ async fn a_pinned_certificate_needs_no_authority_and_no_name() {
     node.stopped().await;
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn nothing_is_said_to_a_gateway_with_another_certificate_than_the_pinned_one() {
     for version in rustls::ALL_VERSIONS {
         let (config, _file, presented) = certified("127.0.0.1", "unpinned-ca", &[version]);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let server = tokio::spawn(async move {
-            let mut heard = Vec::new();
-            let (stream, _) = listener.accept().await.unwrap();
-            // In TLS 1.3 a server may be done before it hears that its certificate is not the one.
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
-            }
-            heard
-        });
+        let (address, server) = serve_once(Arc::new(config));
         let pinned = Fingerprint::of(b"another certificate");
-        let url = format!("wss://{address}");
-        let node = clawnode_tokio::Node::builder(&url).unwrap().token("s3cret");
+        let node = Node::builder(&format!("wss://{address}")).unwrap().token("s3cret");
         let node = Running::start(node.tls_fingerprint(pinned));
         let mut events = node.handle.events();
         let why = loop {
@@ -131,11 +141,11 @@ async fn nothing_is_said_to_a_gateway_with_another_certificate_than_the_pinned_o
             }
         };
         assert!(why.contains(&presented.to_string()) && why.contains(&pinned.to_string()), "{why}");
-        assert_eq!(soon(server).await.unwrap(), b"", "{version:?}");
+        assert_eq!(soon(server).await, b"", "{version:?}");
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_look_at_tls_shows_the_certificate_and_what_is_wrong_with_it() {
     let (trusted, file, fingerprint) = certified("127.0.0.1", "look-ca", rustls::ALL_VERSIONS);
     let (misnamed, wrong_name_file, _) =
@@ -150,31 +160,25 @@ async fn a_look_at_tls_shows_the_certificate_and_what_is_wrong_with_it() {
         (&trusted, pinned(Fingerprint::of(b"x")), Some(TlsFault::WrongFingerprint)),
         (&misnamed, tls(&wrong_name_file), Some(TlsFault::WrongName)),
     ] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let server = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let _ = acceptor.accept(stream).await;
-        });
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let seen = soon(tls.inspect(clawnode_tokio::TcpStream::from(stream))).await;
+        let (address, server) = serve_once(Arc::clone(config));
+        let stream = Tested.connect(address).await.unwrap();
+        let seen = soon(tls.inspect(stream)).await;
         let fault = seen.stream.err().map(|error| {
             let inner = error.into_inner().expect("TLS says why");
             inner.downcast_ref::<TlsError>().expect("it is TLS that says so").fault()
         });
         assert_eq!(fault, expected);
         assert_eq!(seen.certificates.len(), 1);
-        server.abort();
+        soon(server).await;
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_gateway_without_tls_is_named_as_such() {
     let (tls, file) = gateway("127.0.0.1", "plain-ca").await;
     let plain = Gateway::bind().await;
     let url = format!("wss://{}", plain.address());
-    let node = Running::start(clawnode_tokio::Node::builder(&url).unwrap().tls_ca(&file.0));
+    let node = Running::start(Node::builder(&url).unwrap().tls_ca(&file.0));
     drop(tls);
     let mut events = node.handle.events();
     let mut stream = plain.accept_stream().await;

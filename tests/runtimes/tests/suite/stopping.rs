@@ -1,29 +1,31 @@
 use std::time::{Duration, Instant};
 
+use clawnode_protocol::dialect::openclaw::Fingerprint;
 use clawnode_protocol::peer::LostReason;
 use clawnode_protocol::websocket::{CloseCode, Closed};
-use clawnode_tokio::{Context, Failed, NoArgs, StopReason};
+use clawnode_runtime::{Context, Failed, NoArgs, Phase, StopReason};
+use clawnode_runtimes::{Gateway, sleep, soon};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use crate::gateway::Gateway;
-use crate::handlers::{Endless, becomes};
-use crate::{Running, builder, soon};
+use super::handlers::{Endless, becomes};
+use super::{Running, builder, describe};
 
 fn assert_said_goodbye(reason: &LostReason) {
     let LostReason::Closed(Closed::Clean { code, .. }) = reason else { panic!("{reason:?}") };
     assert_eq!(*code, Some(CloseCode::GOING_AWAY));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_stop_with_grace_lets_work_end() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway).command(
         "slow",
         |context: Context, _: NoArgs| async move {
             while context.deadline().is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
             Ok::<_, Failed>(json!({ "left": context.deadline().unwrap() > Instant::now() }))
         },
     ));
@@ -36,7 +38,7 @@ async fn a_stop_with_grace_lets_work_end() {
     assert_eq!(node.stopped().await, StopReason::Requested);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_stop_at_once_cancels_and_answers() {
     let gateway = Gateway::bind().await;
     let endless = Endless::default();
@@ -59,17 +61,43 @@ async fn a_stop_at_once_cancels_and_answers() {
     becomes(&endless.cancelled, 1).await;
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_stop_while_nobody_is_there_ends_soon() {
     let mut gateway = Gateway::bind().await;
     gateway.close();
     let node = Running::start(builder(&gateway));
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
     node.handle.stop(Duration::from_secs(60));
     assert_eq!(node.stopped().await, StopReason::Requested);
 }
 
-#[tokio::test]
+/// Whatever the attempt waits for: a credential, TLS, or the answer to the upgrade.
+#[apply(async_test)]
+async fn a_stop_while_connecting_ends_soon() {
+    let gateway = Gateway::bind().await;
+    let never = || async { std::future::pending::<Result<String, String>>().await };
+    let tls = describe(&gateway.url().replace("ws://", "wss://"));
+    let pinned = tls.tls_fingerprint(Fingerprint::of(b"none"));
+    for (builder, phase) in [
+        (builder(&gateway).credentials(never), Phase::Authenticating),
+        (pinned, Phase::Connecting),
+        (builder(&gateway), Phase::Opening),
+    ] {
+        let node = Running::start(builder);
+        let silent = match phase {
+            Phase::Authenticating => None,
+            _ => Some(gateway.accept_stream().await),
+        };
+        while node.handle.status().phase != phase {
+            sleep(Duration::from_millis(1)).await;
+        }
+        node.handle.stop(Duration::from_secs(60));
+        assert_eq!(node.stopped().await, StopReason::Requested);
+        drop(silent);
+    }
+}
+
+#[apply(async_test)]
 async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
     let gateway = Gateway::bind().await;
     let endless = Endless::default();
@@ -79,7 +107,7 @@ async fn dropping_the_run_closes_the_socket_and_cancels_handlers() {
     connection.command("2", "endless-blocking", json!({}));
     becomes(&endless.started, 2).await;
     let mut events = node.handle.events();
-    node.run.abort();
+    node.abort();
     connection.closed().await;
     becomes(&endless.dropped, 1).await;
     becomes(&endless.cancelled, 1).await;

@@ -1,21 +1,23 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
-use clawnode_tokio::openclaw::{Fingerprint, Identity, Openclaw};
-use clawnode_tokio::{BuildError, Event, Node, NodeEvent, Phase, SendError, StopReason};
+use clawnode_runtime::openclaw::{Fingerprint, Identity, Openclaw};
+use clawnode_runtime::{BuildError, Event, NodeEvent, Phase, SendError, StopReason};
+use clawnode_runtimes::{Gateway, Said, soon};
+use macro_rules_attribute::apply;
 use serde_json::json;
 
-use crate::gateway::{Gateway, Said};
-use crate::{Running, builder, echo, soon};
+use super::{Node, NodeBuilder, Running, builder, describe, echo};
 
-#[tokio::test]
+#[apply(async_test)]
 async fn announces_what_it_serves_and_sends_heartbeats() {
     let gateway = Gateway::bind().await;
     let node = Running::start(
         builder(&gateway)
             .command("b", echo)
             .command("a", echo)
-            .workflows(|_, _| async { Ok::<_, clawnode_tokio::Failed>(json!({})) }),
+            .workflows(|_, _| async { Ok::<_, clawnode_runtime::Failed>(json!({})) }),
     );
     assert_eq!(node.handle.node_id(), "node-A");
     let (mut connection, registration) = gateway.accept_registered().await;
@@ -30,7 +32,7 @@ async fn announces_what_it_serves_and_sends_heartbeats() {
     assert_eq!((status.phase, status.tally.running), (Phase::Ready, 0));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn announces_nothing_it_does_not_serve() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway));
@@ -44,7 +46,7 @@ async fn announces_nothing_it_does_not_serve() {
     assert_eq!(connection.answer("2").await.error(), "this node runs no workflows");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn custom_messages_go_both_ways() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
@@ -88,14 +90,14 @@ async fn custom_messages_go_both_ways() {
     assert_eq!(handle.status().phase, Phase::Stopped);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn mistakes_in_the_description_are_named() {
-    let build = |change: fn(clawnode_tokio::NodeBuilder) -> clawnode_tokio::NodeBuilder| {
+    let build = |change: fn(NodeBuilder) -> NodeBuilder| {
         change(Node::builder("ws://127.0.0.1:1").unwrap()).build().unwrap_err()
     };
     let twice = build(|node| {
         node.command("a", echo).blocking_command("a", |_, args: serde_json::Value| {
-            Ok::<_, clawnode_tokio::Failed>(args)
+            Ok::<_, clawnode_runtime::Failed>(args)
         })
     });
     assert_eq!(twice, BuildError::DuplicateCommand("a".into()));
@@ -137,7 +139,7 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_stop_before_the_run_ends_it_at_once() {
     let gateway = Gateway::bind().await;
     let node = builder(&gateway).build().unwrap();
@@ -145,10 +147,73 @@ async fn a_stop_before_the_run_ends_it_at_once() {
     assert_eq!(soon(node.run()).await, StopReason::Requested);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_custom_message_before_the_run_is_refused_at_once() {
     let gateway = Gateway::bind().await;
     let node = builder(&gateway).build().unwrap();
     let sent = soon(node.handle().send_custom(r#"{"type":"hi"}"#)).await;
     assert_eq!(sent, Err(SendError::NotReady));
+}
+
+#[apply(async_test)]
+async fn a_run_is_a_small_future() {
+    let gateway = Gateway::bind().await;
+    let run = builder(&gateway).build().unwrap().run();
+    let size = std::mem::size_of_val(&run);
+    assert!(size <= 4 << 10, "{size} bytes");
+}
+
+#[apply(async_test)]
+async fn the_path_and_the_query_reach_the_gateway() {
+    let gateway = Gateway::bind().await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let paths = Arc::clone(&asked);
+    gateway.guard(move |request| {
+        let target = (request.path().to_owned(), request.query().map(str::to_owned));
+        paths.lock().unwrap().push(target);
+        None
+    });
+    for target in ["", "/", "/node/7?tenant=a%20b&v=1", "?v=2"] {
+        let _node = Running::start(describe(&format!("{}{target}", gateway.url())));
+        gateway.accept_node().await;
+    }
+    let asked = asked.lock().unwrap();
+    let asked: Vec<_> =
+        asked.iter().map(|(path, query)| (path.as_str(), query.as_deref())).collect();
+    let query = Some("tenant=a%20b&v=1");
+    assert_eq!(asked, [("/", None), ("/", None), ("/node/7", query), ("/", Some("v=2"))]);
+}
+
+#[apply(async_test)]
+async fn an_ipv6_literal_is_connected_to() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return; // This machine has no IPv6.
+    }
+    let gateway = Gateway::bind_to("[::1]:0").await;
+    let host = gateway.address().to_string();
+    gateway.guard(move |request| (request.header("host") != Some(&host)).then_some(400));
+    let _node = Running::start(builder(&gateway).command("echo", echo));
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "echo", json!({}));
+    connection.answer("1").await.result();
+}
+
+/// `localhost` is `::1` and `127.0.0.1` on most machines, and the gateway listens at the second only.
+#[apply(async_test)]
+async fn a_name_is_looked_up_and_its_addresses_are_tried() {
+    let gateway = Gateway::bind().await;
+    let url = format!("ws://localhost:{}", gateway.address().port());
+    let _node = Running::start(describe(&url));
+    gateway.accept_node().await;
+
+    let node = describe("ws://no-such-host.invalid").build().unwrap();
+    let mut events = node.handle().events();
+    let _node = Running::run(node);
+    loop {
+        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+            let reason = reason.to_string();
+            assert!(reason.contains("no-such-host.invalid cannot be resolved"), "{reason}");
+            break;
+        }
+    }
 }

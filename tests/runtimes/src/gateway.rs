@@ -1,4 +1,4 @@
-//! A gateway made of the protocol's own `Peer` and tokio sockets. Tests script it message by message.
+//! A gateway made of the protocol's own `Peer` and tokio sockets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,63 +17,72 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use crate::soon;
+use crate::{beside, soon};
 
 /// Decides about an upgrade request: `None` lets it in, a status rejects it.
 type Guard = Arc<Mutex<Box<dyn FnMut(&UpgradeRequest) -> Option<u16> + Send>>>;
 
-pub(crate) struct Gateway {
-    listener: Option<TcpListener>,
+/// A gateway that tests script message by message.
+pub struct Gateway {
+    listener: Option<Arc<TcpListener>>,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     guard: Guard,
 }
 
 impl Gateway {
-    pub(crate) async fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// A gateway on IPv4 loopback, without TLS.
+    pub async fn bind() -> Self {
+        Self::bind_to("127.0.0.1:0").await
+    }
+
+    /// A gateway at this address of the machine.
+    pub async fn bind_to(address: &'static str) -> Self {
+        let listener = Arc::new(beside(TcpListener::bind(address)).await.unwrap());
         let address = listener.local_addr().unwrap();
         let guard: Guard = Arc::new(Mutex::new(Box::new(|_| None)));
         Self { listener: Some(listener), address, tls: None, guard }
     }
 
-    pub(crate) async fn with_tls(acceptor: TlsAcceptor) -> Self {
+    /// A gateway that speaks TLS.
+    pub async fn with_tls(acceptor: TlsAcceptor) -> Self {
         Self { tls: Some(acceptor), ..Self::bind().await }
     }
 
     /// Decides who comes in from now on.
-    pub(crate) fn guard(&self, guard: impl FnMut(&UpgradeRequest) -> Option<u16> + Send + 'static) {
+    pub fn guard(&self, guard: impl FnMut(&UpgradeRequest) -> Option<u16> + Send + 'static) {
         *self.guard.lock().unwrap() = Box::new(guard);
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The same as a node is told.
+    pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "wss" } else { "ws" };
         format!("{scheme}://{}", self.address)
     }
 
     /// Nobody listens any more.
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.listener = None;
     }
 
-    pub(crate) fn reopen(&mut self) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        self.listener = Some(socket.listen(16).unwrap());
+    /// Listens again, where it did before.
+    pub async fn reopen(&mut self) {
+        self.listener = Some(Arc::new(beside(listen(self.address)).await));
     }
 
     /// The raw stream of the next node.
-    pub(crate) async fn accept_stream(&self) -> TcpStream {
-        soon(self.listener.as_ref().unwrap().accept()).await.unwrap().0
+    pub async fn accept_stream(&self) -> TcpStream {
+        let listener = Arc::clone(self.listener.as_ref().unwrap());
+        soon(beside(async move { listener.accept().await })).await.unwrap().0
     }
 
     /// The next connection, whatever becomes of it.
-    pub(crate) async fn accept(&self) -> Connection {
+    pub async fn accept(&self) -> Connection {
         let stream = self.accept_stream().await;
         let (commands, told) = mpsc::unbounded_channel();
         let (tell, messages) = mpsc::unbounded_channel();
@@ -81,21 +90,19 @@ impl Gateway {
         match &self.tls {
             Some(acceptor) => {
                 let accepted = acceptor.accept(stream);
-                tokio::spawn(async move {
+                drop(beside(async move {
                     if let Ok(stream) = accepted.await {
                         drive(stream, told, tell, guard).await;
                     }
-                });
+                }));
             }
-            None => {
-                tokio::spawn(drive(stream, told, tell, guard));
-            }
+            None => drop(beside(drive(stream, told, tell, guard))),
         }
         Connection { commands, messages }
     }
 
     /// The next connection, once it is registered.
-    pub(crate) async fn accept_registered(&self) -> (Connection, Registration) {
+    pub async fn accept_registered(&self) -> (Connection, Registration) {
         let mut connection = self.accept().await;
         match connection.next().await {
             Said::Message(FromNode::Registered(registration)) => (connection, registration),
@@ -103,13 +110,14 @@ impl Gateway {
         }
     }
 
-    pub(crate) async fn accept_node(&self) -> Connection {
+    /// The same, when what it says of itself does not matter.
+    pub async fn accept_node(&self) -> Connection {
         self.accept_registered().await.0
     }
 }
 
 /// One connection with a node. Dropping it breaks the connection off.
-pub(crate) struct Connection {
+pub struct Connection {
     commands: mpsc::UnboundedSender<Command>,
     messages: mpsc::UnboundedReceiver<Said>,
 }
@@ -121,29 +129,37 @@ enum Command {
     Read(bool),
 }
 
+/// What a connection has to tell.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub enum Said {
+    /// A message of the node.
     Message(FromNode),
+    /// The connection is over. The last.
     Closed(LostReason),
 }
 
 /// All a node said about one request.
 #[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) accepted: bool,
-    pub(crate) progress: Vec<Value>,
-    pub(crate) outcome: Outcome,
+pub struct Answered {
+    /// It was acknowledged.
+    pub accepted: bool,
+    /// The data of its updates.
+    pub progress: Vec<Value>,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 impl Answered {
-    pub(crate) fn result(&self) -> Value {
+    /// The result of what must have been completed.
+    pub fn result(&self) -> Value {
         match &self.outcome {
             Outcome::Completed(result) => serde_json::from_str(result.get()).unwrap(),
             Outcome::Failed(failure) => panic!("it failed: {failure:?}"),
         }
     }
 
-    pub(crate) fn error(&self) -> &str {
+    /// The reason of what must have failed.
+    pub fn error(&self) -> &str {
         match &self.outcome {
             Outcome::Completed(result) => panic!("it was completed: {result}"),
             Outcome::Failed(failure) => &failure.message,
@@ -152,11 +168,13 @@ impl Answered {
 }
 
 impl Connection {
-    pub(crate) fn command(&self, request_id: &str, name: &str, args: Value) {
+    /// Asks for a command.
+    pub fn command(&self, request_id: &str, name: &str, args: Value) {
         self.request(request_id, Task::Command { name: name.to_owned(), args: raw(&args) });
     }
 
-    pub(crate) fn workflow(&self, request_id: &str, id: &str, params: Value) {
+    /// Asks for a workflow that the node knows.
+    pub fn workflow(&self, request_id: &str, id: &str, params: Value) {
         let source = WorkflowSource::Id(id.to_owned());
         self.request(request_id, Task::Workflow { source, params: raw(&params) });
     }
@@ -166,12 +184,14 @@ impl Connection {
         self.act(move |peer, now| peer.handle(now, Input::Request(&request)));
     }
 
-    pub(crate) fn custom(&self, text: &str) {
+    /// Sends a message of a type of its own.
+    pub fn custom(&self, text: &str) {
         let text = text.to_owned();
         self.act(move |peer, now| peer.handle(now, Input::Custom(&text)));
     }
 
-    pub(crate) fn close(&self, code: CloseCode) {
+    /// Begins the closing handshake.
+    pub fn close(&self, code: CloseCode) {
         self.act(move |peer, now| peer.handle(now, Input::Close(code, "test")));
     }
 
@@ -180,12 +200,12 @@ impl Connection {
     }
 
     /// Whether to read what the node sends.
-    pub(crate) fn read(&self, read: bool) {
+    pub fn read(&self, read: bool) {
         let _ = self.commands.send(Command::Read(read));
     }
 
     /// The next thing the node says, heartbeats included.
-    pub(crate) async fn next(&mut self) -> Said {
+    pub async fn next(&mut self) -> Said {
         match soon(self.messages.recv()).await {
             Some(said) => said,
             None => Said::Closed(LostReason::Disconnected),
@@ -193,7 +213,7 @@ impl Connection {
     }
 
     /// Everything about this request up to its answer; what else is said meanwhile is dropped.
-    pub(crate) async fn answer(&mut self, wanted: &str) -> Answered {
+    pub async fn answer(&mut self, wanted: &str) -> Answered {
         let (mut accepted, mut progress) = (false, Vec::new());
         loop {
             match self.next().await {
@@ -217,13 +237,20 @@ impl Connection {
     }
 
     /// Why the connection ended; what is said before is dropped.
-    pub(crate) async fn closed(&mut self) -> LostReason {
+    pub async fn closed(&mut self) -> LostReason {
         loop {
             if let Said::Closed(reason) = self.next().await {
                 return reason;
             }
         }
     }
+}
+
+async fn listen(address: SocketAddr) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(16).unwrap()
 }
 
 async fn drive(
@@ -233,7 +260,7 @@ async fn drive(
     guard: Guard,
 ) {
     let start = Instant::now();
-    let now = || Now::new(start.elapsed(), clawnode_tokio::wall_clock());
+    let now = || Now::new(start.elapsed(), clawnode_runtime::wall_clock());
     let mut peer = Peer::new(Config::new(Dialect::Nodetool), now(), [1; 32]);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = [0; 16 << 10];

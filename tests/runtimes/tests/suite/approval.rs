@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use clawnode_tokio::openclaw::{Identity, Openclaw};
-use clawnode_tokio::{Approval, Event, Events, HostStats, Node, NodeEvent, Publication, Timing};
+use clawnode_runtime::openclaw::{Identity, Openclaw};
+use clawnode_runtime::{Approval, Event, Events, HostStats, NodeEvent, Publication, Timing};
+use clawnode_runtimes::soon;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
-use crate::{Running, soon};
+use super::{Node, Running};
 
 /// What the operator of the gateway has approved.
 #[derive(Default)]
@@ -63,7 +65,7 @@ async fn until(events: &mut Events, wanted: fn(&NodeEvent) -> bool) {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn the_status_tells_whose_approval_is_missing() {
     let approved = Arc::new(Approved::default());
     let mut timing = Timing::default();

@@ -1,9 +1,10 @@
-use clawnode_tokio::{Context, Failed, NoArgs, Workflow, WorkflowSource};
+use clawnode_runtime::{Context, Failed, NoArgs, Workflow, WorkflowSource};
+use clawnode_runtimes::Gateway;
+use macro_rules_attribute::apply;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::gateway::Gateway;
-use crate::{Running, builder};
+use super::{Running, builder};
 
 #[derive(Deserialize)]
 struct Repeat {
@@ -35,7 +36,7 @@ async fn repeat(_: Context, args: Repeat) -> Result<Repeated, std::convert::Infa
     Ok(Repeated { text: args.text.repeat(args.times) })
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn typed_arguments_and_results() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway).command("repeat", repeat));
@@ -66,7 +67,7 @@ async fn typed_arguments_and_results() {
     assert_eq!(answer.error(), "unknown command `reapeat`; this node serves: repeat");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn failures_are_answered_whatever_they_are() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(
@@ -123,7 +124,7 @@ async fn failures_are_answered_whatever_they_are() {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn handlers_know_their_request() {
     let gateway = Gateway::bind().await;
     let about = |context: Context| {

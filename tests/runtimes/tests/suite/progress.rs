@@ -1,9 +1,11 @@
-use clawnode_tokio::{Context, Failed, NoArgs, ProgressError, Update, to_object};
+use crate::Tested;
+use clawnode_runtime::{Context, Failed, NoArgs, ProgressError, Runtime, Update, to_object};
+use clawnode_runtimes::{Gateway, Said, sleep, yield_now};
+use macro_rules_attribute::apply;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, Said};
-use crate::{Running, builder};
+use super::{Running, builder};
 
 #[derive(Deserialize)]
 struct Count {
@@ -18,21 +20,21 @@ fn counts(progress: &[Value]) -> Vec<u64> {
     progress.iter().map(|data| data["count"].as_u64().unwrap()).collect()
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn updates_keep_their_order_and_none_follows_the_answer() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(
         builder(&gateway)
             .command("count", |context: Context, args: Count| async move {
                 let late = context.clone();
-                tokio::spawn(async move {
+                Tested.spawn(async move {
                     loop {
-                        tokio::task::yield_now().await;
+                        yield_now().await;
                         if late.progress(update(usize::MAX, "")).await == Err(ProgressError::Ended)
                         {
                             break;
                         }
-                        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                        sleep(std::time::Duration::from_millis(1)).await;
                     }
                 });
                 for count in 0..args.to {
@@ -66,7 +68,7 @@ async fn updates_keep_their_order_and_none_follows_the_answer() {
 }
 
 /// More than any buffer between them holds, and more than the node keeps for one request: handlers wait instead.
-#[tokio::test]
+#[apply(async_test)]
 async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
     let gateway = Gateway::bind().await;
     let node = Running::start(
@@ -84,7 +86,7 @@ async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
     let mut connection = gateway.accept_node().await;
     connection.read(false);
     connection.command("1", "count", json!({ "to": 1000 }));
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(node.handle.status().tally.running, 1, "the handler waits");
     connection.read(true);
     let answer = connection.answer("1").await;
@@ -92,7 +94,7 @@ async fn a_slow_gateway_makes_handlers_wait_and_loses_no_update() {
     assert_eq!(node.handle.status().tally.updates_dropped, 0);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn updates_must_be_objects() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway).command(

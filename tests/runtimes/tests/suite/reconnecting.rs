@@ -2,14 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::websocket::CloseCode;
-use clawnode_tokio::{Context, Event, Failed, NoArgs, NodeEvent};
+use clawnode_runtime::{Context, Event, Failed, NoArgs, NodeEvent};
+use clawnode_runtimes::{Gateway, sleep, soon};
+use macro_rules_attribute::apply;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::gateway::Gateway;
-use crate::{Running, builder, echo, soon};
+use super::{Running, builder, echo};
 
-#[tokio::test]
+#[apply(async_test)]
 async fn an_answer_arrives_after_the_gateway_restarted() {
     let mut gateway = Gateway::bind().await;
     let go = Arc::new(Notify::new());
@@ -37,14 +38,14 @@ async fn an_answer_arrives_after_the_gateway_restarted() {
             failed += 1;
         }
     }
-    gateway.reopen();
+    gateway.reopen().await;
     let mut connection = gateway.accept_node().await;
     let answer = connection.answer("1").await;
     assert_eq!(answer.result(), json!({ "done": true }));
     assert_eq!(node.handle.status().tally.running, 0);
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_closed_connection_is_made_again() {
     let gateway = Gateway::bind().await;
     let _node = Running::start(builder(&gateway).command("echo", echo));
@@ -59,7 +60,7 @@ async fn a_closed_connection_is_made_again() {
 }
 
 /// Both sides have more to write than sockets hold, so each must read while it writes.
-#[tokio::test]
+#[apply(async_test)]
 async fn two_writers_do_not_stop_each_other() {
     let gateway = Gateway::bind().await;
     let patient = builder(&gateway).heartbeat_interval(Duration::from_secs(5));
@@ -75,7 +76,7 @@ async fn two_writers_do_not_stop_each_other() {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_slow_reader_gets_a_large_answer() {
     let gateway = Gateway::bind().await;
     let patient = builder(&gateway).heartbeat_interval(Duration::from_millis(400));
@@ -87,9 +88,9 @@ async fn a_slow_reader_gets_a_large_answer() {
     // Longer than the heartbeat interval, in short sips.
     for _ in 0..10 {
         connection.read(false);
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        sleep(Duration::from_millis(60)).await;
         connection.read(true);
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        sleep(Duration::from_millis(2)).await;
     }
     let result = connection.answer("1").await.result();
     assert_eq!(result["text"].as_str().map(str::len), Some(10 << 20));

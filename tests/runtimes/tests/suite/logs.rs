@@ -1,14 +1,15 @@
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
-use clawnode_tokio::Failed;
+use clawnode_runtime::Failed;
+use clawnode_runtimes::Gateway;
+use macro_rules_attribute::apply;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::gateway::Gateway;
-use crate::{Running, echo};
+use super::{Node, Running, echo};
 
 /// Keeps every log line as text.
 #[derive(Clone, Default)]
@@ -47,7 +48,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn requests_are_logged_and_secrets_are_not() {
     let lines = Lines::default();
     // For all threads: with a default of one thread only, another thread that meets a log line first silences it for good.
@@ -55,12 +56,12 @@ async fn requests_are_logged_and_secrets_are_not() {
     let gateway = Gateway::bind().await;
     gateway.guard(|request| (request.bearer_token() != Some("secret-token")).then_some(401));
     let url = format!("{}/?key=secret-query", gateway.url());
-    let description = clawnode_tokio::Node::builder(&url).unwrap();
+    let description = Node::builder(&url).unwrap();
     let node = Running::start(
         description
             .token("secret-token")
             .command("echo", echo)
-            .command("typed", |_, _: clawnode_tokio::NoArgs| async {
+            .command("typed", |_, _: clawnode_runtime::NoArgs| async {
                 Ok::<Value, Failed>(json!({}))
             })
             .command("broken", |_, _: Value| async {

@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clawnode_protocol::websocket::CloseCode;
-use clawnode_tokio::{Event, LostReason, NodeEvent, StopReason, TokenIn};
+use clawnode_runtime::{Event, LostReason, NodeEvent, StopReason, TokenIn};
+use clawnode_runtimes::{Gateway, soon};
+use macro_rules_attribute::apply;
 
-use crate::gateway::Gateway;
-use crate::{Running, builder, soon};
+use super::{Running, builder};
 
 /// A file that goes with the test.
-pub(crate) struct TestFile(pub(crate) PathBuf);
+pub(super) struct TestFile(pub(super) PathBuf);
 
 impl TestFile {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("clawnode-{}-{name}", std::process::id())))
     }
 
-    pub(crate) fn write(&self, text: &str) {
+    pub(super) fn write(&self, text: &str) {
         std::fs::File::create(&self.0).unwrap().write_all(text.as_bytes()).unwrap();
     }
 }
@@ -32,13 +33,13 @@ fn demand(gateway: &Gateway, token: &'static str) {
     gateway.guard(move |request| (request.bearer_token() != Some(token)).then_some(401));
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_token_opens_the_door_and_a_wrong_one_ends_the_node() {
     let gateway = Gateway::bind().await;
     demand(&gateway, "s3cret");
     let node = Running::start(builder(&gateway).token("s3cret"));
     let connection = gateway.accept_node().await;
-    node.run.abort();
+    node.abort();
     drop(connection);
 
     let node = Running::start(builder(&gateway).token("wrong"));
@@ -49,7 +50,7 @@ async fn a_token_opens_the_door_and_a_wrong_one_ends_the_node() {
     assert!(!reason.to_string().contains("wrong"), "{reason}");
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn the_query_can_carry_the_token() {
     let gateway = Gateway::bind().await;
     gateway.guard(|request| (request.query() != Some("token=a%20b%26c")).then_some(401));
@@ -57,7 +58,7 @@ async fn the_query_can_carry_the_token() {
     gateway.accept_node().await;
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_token_file_is_read_again_at_each_attempt() {
     let gateway = Gateway::bind().await;
     let file = TestFile::new("token");
@@ -85,13 +86,13 @@ async fn a_token_file_is_read_again_at_each_attempt() {
     gateway.accept_node().await;
 }
 
-#[tokio::test]
+#[apply(async_test)]
 async fn a_provider_is_asked_at_each_attempt() {
     let gateway = Gateway::bind().await;
     gateway.guard(|request| (request.bearer_token() != Some("token-2")).then_some(503));
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let node = Running::start(builder(&gateway).credentials(move || {
+    let node = builder(&gateway).credentials(move || {
         let attempt = count.fetch_add(1, Ordering::SeqCst);
         async move {
             match attempt {
@@ -100,8 +101,10 @@ async fn a_provider_is_asked_at_each_attempt() {
                 attempt => Ok(format!("token-{attempt}")),
             }
         }
-    }));
-    let mut events = node.handle.events();
+    });
+    let node = node.build().unwrap();
+    let mut events = node.handle().events();
+    let _node = Running::run(node);
     let _connection = gateway.accept_node().await;
     let mut why = Vec::new();
     while why.len() < 2 {

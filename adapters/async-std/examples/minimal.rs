@@ -1,0 +1,29 @@
+//! A node with one command.
+//!
+//! `cargo run -p clawnode-async-std --example minimal -- ws://127.0.0.1:8080`
+
+use clawnode_async_std::{Context, Failed, Node};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Add {
+    numbers: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Sum {
+    sum: f64,
+}
+
+async fn add(_: Context, args: Add) -> Result<Sum, Failed> {
+    Ok(Sum { sum: args.numbers.iter().sum() })
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args().nth(1).unwrap_or("ws://127.0.0.1:8080".to_owned());
+    let node = Node::builder(&url)?.command("add", add).build()?;
+    match async_std::task::block_on(node.run()) {
+        clawnode_async_std::StopReason::Requested => Ok(()),
+        reason => Err(reason.into()),
+    }
+}
