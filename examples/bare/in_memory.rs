@@ -20,11 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut time = Duration::ZERO;
     let mut gateway: Option<Peer> = None;
     let (mut asked, mut broken) = (false, false);
-    let greet = Request {
-        request_id: "r1".into(),
-        user_id: None,
-        task: Task::Command { name: "greet".into(), args: raw(r#"{"name":"Ada"}"#)? },
-    };
+    let args = raw(r#"{"name":"Ada"}"#)?;
+    let greet = Request::new("r1", Task::Command { name: "greet".into(), args });
 
     node.handle(at(time), Input::Start)?;
     loop {
@@ -35,7 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                     node.handle(at(time), Input::Credentials(Credentials::default()))?;
                 }
                 Action::Connect => {
-                    gateway = Some(Peer::new(peer::Config::new(peer::Dialect::Nodetool), at(time)));
+                    gateway = Some(Peer::new(
+                        peer::Config::new(peer::Dialect::Nodetool),
+                        at(time),
+                        [2; 32],
+                    ));
                     node.handle(at(time), Input::Connected)?;
                 }
                 Action::Disconnect => gateway = None,

@@ -80,7 +80,7 @@ fn wire(seed: u8) -> Vec<u8> {
                     Action::Authenticate => Input::Credentials(Credentials::default()),
                     Action::Connect => {
                         let config = peer::Config::new(peer::Dialect::Nodetool);
-                        gateway = Some(Peer::new(config, now));
+                        gateway = Some(Peer::new(config, now, [2; 32]));
                         Input::Connected
                     }
                     Action::Disconnect => {
@@ -108,7 +108,7 @@ fn wire(seed: u8) -> Vec<u8> {
                     peer::Action::Message(FromNode::Registered(_) | FromNode::Alive { .. }) => {
                         let request_id = format!("r{second}");
                         let task = Task::Command { name: "greet".into(), args: raw("{}") };
-                        let request = Request { request_id, user_id: None, task };
+                        let request = Request::new(request_id, task);
                         peer.handle(now, peer::Input::Request(&request)).expect("it is open");
                         continue;
                     }
