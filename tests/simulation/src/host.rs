@@ -80,6 +80,8 @@ pub(crate) struct Past {
     failures: u32,
     /// How often it asked whether somebody has approved of it.
     approvals: u32,
+    /// Whether it has just said that a connection was lost.
+    pub(crate) tells_loss: bool,
     /// When the gateway said it would be back.
     pub(crate) back_in: Option<Duration>,
     last_beat: Option<Duration>,
@@ -99,6 +101,7 @@ impl Past {
             ready_since: None,
             failures: 0,
             approvals: 0,
+            tells_loss: false,
             back_in: None,
             last_beat: None,
             settled: 0,
@@ -143,6 +146,10 @@ impl Host {
                 if now - since >= self.node.config().timing.heartbeat_interval {
                     self.past.failures = 0;
                 }
+            }
+            if phase == Phase::Waiting && !std::mem::take(&mut self.past.tells_loss) {
+                // A gateway that closes without a word is tried once more without one.
+                self.past.failures = self.past.failures.saturating_add(1);
             }
             if phase == Phase::Ready {
                 if self.liveness() == Liveness::Ticks {

@@ -36,6 +36,8 @@ enum Come {
     Started,
     Recorded,
     Settled,
+    /// In the openclaw dialect. If it was not the gateway that cancelled it, its failure is recorded at once.
+    Cancelled,
 }
 
 pub(super) struct Stage {
@@ -297,6 +299,9 @@ impl Stage {
             self.transcript.action(&action);
             self.act(action);
         }
+        for come in self.come.values_mut().filter(|come| **come == Come::Cancelled) {
+            *come = Come::Settled;
+        }
         self.check();
     }
 
@@ -329,11 +334,12 @@ impl Stage {
             Action::Cancel(id) => {
                 assert_eq!(self.come[&id], Come::Started, "nothing to cancel");
                 if self.habits.openclaw {
-                    self.come.insert(id, Come::Settled);
+                    self.come.insert(id, Come::Cancelled);
                 }
             }
             Action::Record(answer) => {
-                self.comes(answer.work, &[Come::Admitted, Come::Started], Come::Recorded);
+                let from = [Come::Admitted, Come::Started, Come::Cancelled];
+                self.comes(answer.work, &from, Come::Recorded);
                 if journal {
                     self.tell(Input::Recorded(answer.work));
                 }

@@ -170,6 +170,7 @@ impl World {
             }
             News::GoingAway { back_in, .. } => self.hosts[index].past.back_in = back_in,
             News::Lost { reason, retry_in } => {
+                self.hosts[index].past.tells_loss = true;
                 let breach = self.hosts[index].check_lost();
                 self.breach(Some(index), breach);
                 self.check_secret(index, "a reason", format_args!("{reason} {reason:?}"));

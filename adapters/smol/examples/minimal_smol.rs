@@ -1,8 +1,8 @@
 //! A node with one command.
 //!
-//! `cargo run -p clawnode-async-std --example minimal -- ws://127.0.0.1:8080`
+//! `cargo run -p clawnode-smol --example minimal_smol -- ws://127.0.0.1:8080`
 
-use clawnode_async_std::{Context, Failed, Node};
+use clawnode_smol::{Context, Failed, Node};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -22,8 +22,8 @@ async fn add(_: Context, args: Add) -> Result<Sum, Failed> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or("ws://127.0.0.1:8080".to_owned());
     let node = Node::builder(&url)?.command("add", add).build()?;
-    match async_std::task::block_on(node.run()) {
-        clawnode_async_std::StopReason::Requested => Ok(()),
+    match smol::block_on(node.run()) {
+        clawnode_smol::StopReason::Requested => Ok(()),
         reason => Err(reason.into()),
     }
 }
