@@ -82,10 +82,10 @@ impl World {
     }
 
     /// How it was let in, or why not.
-    fn verdict(&mut self, index: usize, shown: &Credentials) -> Result<&'static str, Refusal> {
+    fn verdict(&mut self, index: usize, shown: &Credentials) -> Result<&'static str, Box<Refusal>> {
         if self.now < self.gateway.starts_until {
-            return Err(Refusal::new(RefusalCode::Starting, "gateway starting")
-                .with_retry_after(Duration::from_millis(500)));
+            let refusal = Refusal::new(RefusalCode::Starting, "gateway starting");
+            return Err(refusal.with_retry_after(Duration::from_millis(500)).into());
         }
         let shared = self.hosts[index].token.as_str();
         let device = &mut self.gateway.seats[index].device;
@@ -98,15 +98,16 @@ impl World {
             } else {
                 let quoting = format!("unauthorized: {} is not the token", token.expose());
                 let refusal = Refusal::new(RefusalCode::AuthTokenMismatch, quoting);
-                return Err(match device.token {
+                let refusal = match device.token {
                     Some(_) => refusal.retriable_with_device_token(),
                     None => refusal,
-                });
+                };
+                return Err(refusal.into());
             }
         } else if shown.bootstrap_token.is_some() {
             if shown.bootstrap_token != device.setup_code {
                 let why = "unauthorized: the setup code is not good any more";
-                return Err(Refusal::new(RefusalCode::AuthBootstrapTokenInvalid, why));
+                return Err(Refusal::new(RefusalCode::AuthBootstrapTokenInvalid, why).into());
             }
             device.setup_code = None;
             (device.approved, device.surface) = (true, true);
@@ -114,11 +115,12 @@ impl World {
         } else if shown.device_token.is_some() {
             if !kept {
                 let why = "unauthorized: the device token is another";
-                return Err(Refusal::new(RefusalCode::AuthDeviceTokenMismatch, why));
+                return Err(Refusal::new(RefusalCode::AuthDeviceTokenMismatch, why).into());
             }
             "device-token"
         } else {
-            return Err(Refusal::new(RefusalCode::AuthTokenMissing, "unauthorized: no token"));
+            let why = "unauthorized: no token";
+            return Err(Refusal::new(RefusalCode::AuthTokenMissing, why).into());
         };
         if device.approved {
             return Ok(method);
@@ -130,7 +132,8 @@ impl World {
         let why = "pairing required: device is not approved yet";
         Err(Refusal::new(RefusalCode::PairingRequired, why)
             .with_reason("not-paired")
-            .with_request_id(format!("device-{index}")))
+            .with_request_id(format!("device-{index}"))
+            .into())
     }
 
     /// Somebody approves of a device.

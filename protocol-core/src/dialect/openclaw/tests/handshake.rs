@@ -53,6 +53,29 @@ fn a_token_that_is_kept_already_is_not_kept_again() {
 }
 
 #[test]
+fn a_token_that_is_not_kept_yet_is_shown_all_the_same() {
+    let mut credentials = Credentials::none();
+    credentials.bootstrap_token = Some(Secret::new("once"));
+    let mut stage = Stage::new(credentials, |_| {});
+    // The setup code is used up, and the connection ends before the disk has the token.
+    stage.keeps_tokens = false;
+    stage.hello(json!({ "auth": { "deviceToken": "given" } }));
+    stage.give(Input::Disconnected("cut"));
+    stage.heard.clear();
+    stage.keeps_tokens = true;
+    assert_eq!(stage.wait(), Deadline::Reconnect);
+    stage.hello(json!({ "auth": { "deviceToken": "given" } }));
+    assert_eq!(stage.heard[0]["params"]["auth"], json!({ "deviceToken": "given" }));
+    assert_eq!((stage.kept.len(), stage.node.phase()), (2, Phase::Ready), "asked for once more");
+
+    stage.credentials.device_token = Some(Secret::new("given"));
+    stage.give(Input::Disconnected("cut"));
+    assert_eq!(stage.wait(), Deadline::Reconnect);
+    stage.hello(json!({ "auth": { "deviceToken": "given" } }));
+    assert_eq!(stage.kept.len(), 2, "it is kept");
+}
+
+#[test]
 fn a_password_goes_with_every_other_credential_and_a_setup_code_before_a_kept_token() {
     let mut credentials = kept();
     credentials.password = Some(Secret::new("word"));
