@@ -141,13 +141,14 @@ impl Host {
     pub(crate) fn check(&mut self, world: Duration) -> Option<Breach> {
         let now = world + self.ahead;
         let phase = self.node.phase();
+        let told = std::mem::take(&mut self.past.tells_loss);
         if phase != self.past.phase {
             if let (Phase::Ready, Some(since)) = (self.past.phase, self.past.ready_since) {
                 if now - since >= self.node.config().timing.heartbeat_interval {
                     self.past.failures = 0;
                 }
             }
-            if phase == Phase::Waiting && !std::mem::take(&mut self.past.tells_loss) {
+            if phase == Phase::Waiting && !told {
                 // A gateway that closes without a word is tried once more without one.
                 self.past.failures = self.past.failures.saturating_add(1);
             }

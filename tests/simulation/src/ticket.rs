@@ -70,6 +70,8 @@ pub(crate) struct Truth {
     stopped: bool,
     recorded: Option<u64>,
     recorded_before: Option<u64>,
+    /// What runs have answered that were replaced by others of the same name. Their answers may be on their way still.
+    replaced: Vec<u64>,
     /// When the node learned that its answer arrived, and how many answers had by then.
     settled: Option<(Duration, u64)>,
     updates: VecDeque<u64>,
@@ -165,7 +167,7 @@ impl Ticket {
         // Where a repeated id is a new request, the first answer is the only one.
         self.closed |= self.rules.repeated_id == RepeatedId::Supersede;
         let digest = digest_outcome(outcome);
-        let own = self.truth.recorded == Some(digest);
+        let own = self.truth.recorded == Some(digest) || self.truth.replaced.contains(&digest);
         if own || self.truth.recorded_before == Some(digest) {
             let here = self.on(link);
             here.answers += 1;
@@ -214,6 +216,9 @@ impl Ticket {
         self.truth.stopped = false;
         self.truth.settled = None;
         self.truth.recorded_before = self.truth.recorded.take();
+        if self.rules.repeated_id == RepeatedId::Supersede {
+            self.truth.replaced.extend(self.truth.recorded_before);
+        }
         let id = &self.request.request_id;
         again.then(|| (Rule::OneRun, format!("{id} is taken a second time")))
     }

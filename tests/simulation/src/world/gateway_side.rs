@@ -1,5 +1,6 @@
 //! What happens at the gateway.
 
+use clawnode_protocol::dialect::RepeatedId;
 use clawnode_protocol::peer::{Action, Applicant, Decision, FromNode, Input, LostReason, Misuse};
 use clawnode_protocol::{Now, Outcome, Peer, Task};
 
@@ -356,7 +357,9 @@ impl World {
         let clock = self.gateway_clock();
         while let Some(&number) = self.gateway.seats[index].unsent.front() {
             let ticket = &mut self.gateway.tickets[number as usize];
-            let once = ticket.kind != TicketKind::Valid && ticket.sends > 0;
+            // What is over meanwhile is not asked again where that would be a new request.
+            let over = self.rules.repeated_id == RepeatedId::Supersede && ticket.is_answered();
+            let once = over || (ticket.kind != TicketKind::Valid && ticket.sends > 0);
             if !once {
                 let link = &mut self.links[id.slot as usize];
                 let GatewayEnd::Peer(peer) = &mut link.gateway_end else { break };
