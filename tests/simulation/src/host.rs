@@ -404,6 +404,9 @@ pub(crate) fn wall_clock(world: Duration, ahead: i64) -> Timestamp {
 pub(crate) fn describe(action: &Action) -> String {
     match action {
         Action::Authenticate => "asks for the credential".to_owned(),
+        Action::Sign(_) => "signs".to_owned(),
+        Action::KeepDeviceToken(_) => "keeps its device token".to_owned(),
+        Action::ForgetDeviceToken => "forgets its device token".to_owned(),
         Action::Connect => "connects".to_owned(),
         Action::Disconnect => "drops the connection".to_owned(),
         Action::Admit(work) => format!("admits {} as {}", work.request_id, work.id),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use clawnode_protocol::dialect::Name;
+
 use crate::record::{Kind, Lane};
 use crate::simulation::Report;
 
@@ -32,7 +34,11 @@ pub fn sequence_diagram(report: &Report) -> String {
         .expect("strings take text");
     }
     data.push(']');
-    let title = format!("{} world, seed {}", report.mix, report.seed);
+    let dialect = match report.dialect {
+        Name::Openclaw => " openclaw",
+        _ => "",
+    };
+    let title = format!("{}{dialect} world, seed {}", report.mix, report.seed);
     PAGE.replace("%TITLE%", &title)
         .replace("%NODES%", &report.nodes.to_string())
         .replace("%DATA%", &data)

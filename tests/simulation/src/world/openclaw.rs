@@ -41,6 +41,10 @@ impl World {
 
     pub(super) fn judge(&mut self, id: LinkId, index: usize, request: &ConnectRequest) {
         self.check_secret(index, "a connect", format_args!("{request:?}"));
+        let sent = self.links[id.slot as usize].to_gateway.departed();
+        self.note(Lane::Gateway, Kind::Message { sent, from: Lane::Node(index) }, || {
+            "connect".to_owned()
+        });
         let own = self.hosts[index].device.as_ref().map(|device| device.identity.device_id());
         if request.device_id.as_deref() != own {
             let text = format!("the device is {:?}, and not its own", request.device_id);
@@ -58,6 +62,7 @@ impl World {
                 hello.device_token =
                     device.token.clone().map(|token| DeviceToken::new(token.expose(), "node"));
                 self.decide(id, index, Decision::Welcome(&hello));
+                self.letter(id, || format!("hello-ok, let in by its {method}"));
                 let device = &mut self.gateway.seats[index].device;
                 if !device.surface && !std::mem::replace(&mut device.surface_asked, true) {
                     let later = self.random.around(self.faults.pairing.approval);
@@ -69,6 +74,7 @@ impl World {
                     format!("refuses node-{index}: {}", refusal.code().as_str())
                 });
                 self.decide(id, index, Decision::Refuse(&refusal));
+                self.letter(id, || format!("refused: {}", refusal.code().as_str()));
             }
         }
     }
