@@ -334,6 +334,11 @@ impl Refusal {
             (RefusalCode::PairingRequired, Some(id)) => {
                 format!("approve it on the gateway: openclaw devices approve {id}")
             }
+            (RefusalCode::ProtocolMismatch, _)
+                if self.expected_protocol == Some(super::OLDER_PROTOCOL) =>
+            {
+                "the gateway speaks the version before, which the node tries next; if that is in vain, update the gateway".to_owned()
+            }
             (code, _) => code.cure().to_owned(),
         }
     }
