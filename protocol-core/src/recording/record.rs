@@ -523,7 +523,7 @@ fn read_json(cursor: &mut Cursor<'_>) -> Result<Box<RawValue>, Malformed> {
 }
 
 /// The largest number of an input.
-const INPUTS: u8 = 25;
+const INPUTS: u8 = 26;
 
 const DRAINED: u8 = 0x60;
 const QUEUED: u8 = 0x61;
