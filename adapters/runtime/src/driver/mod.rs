@@ -25,11 +25,13 @@ use crate::node::Node;
 use crate::openclaw::Openclaw;
 use crate::proxy::Proxy;
 use crate::recording::{ENOUGH, GATHER, Record, Recording};
+use crate::request::{Authorize, Observer};
 use crate::runtime::Runtime;
 use crate::shared::EndOnDrop;
 use crate::tls::Tls;
 use crate::url::GatewayUrl;
 use link::Link;
+use work::Deciding;
 
 /// Where to connect to.
 pub(crate) struct Gateway {
@@ -63,6 +65,9 @@ pub(crate) struct Driver<R: Runtime> {
     timer: Option<Timer>,
     /// Inputs that actions gave rise to; they must wait until all actions are out.
     replies: VecDeque<Reply>,
+    authorize: Option<Authorize>,
+    deciding: BTreeMap<WorkId, Deciding>,
+    observer: Option<Observer>,
     jobs: BTreeMap<WorkId, Job>,
     inbox: Pin<Box<Receiver<FromJob>>>,
     to_inbox: Sender<FromJob>,
@@ -80,6 +85,7 @@ struct Timer {
 
 enum Reply {
     Admitted(WorkId),
+    NotAdmitted(WorkId, String),
     Recorded(WorkId),
     Answer(WorkId, Outcome),
     Signature(Result<String, String>),
@@ -98,10 +104,12 @@ impl<R: Runtime> Driver<R> {
             shared,
             asks,
             recording,
+            hooks,
             ..
         } = node;
         let (to_inbox, inbox) = async_channel::bounded(INBOX);
         let seed = runtime.seed();
+        let observer = hooks.observe.map(|observe| Observer::start(&runtime, observe));
         let recording = recording.and_then(|Record { next_file, limit, in_parts }| {
             Some((Recording::start(next_file)?, limit, in_parts))
         });
@@ -131,6 +139,9 @@ impl<R: Runtime> Driver<R> {
             next_call: 0,
             timer: None,
             replies: VecDeque::new(),
+            authorize: hooks.authorize,
+            deciding: BTreeMap::new(),
+            observer,
             jobs: BTreeMap::new(),
             inbox: Box::pin(inbox),
             to_inbox,
@@ -191,6 +202,13 @@ impl<R: Runtime> Driver<R> {
             self.core.end(End::Closed);
             recording.push(&mut self.core);
             recording.finish(&self.runtime).await;
+        }
+    }
+
+    /// Waits until the observer has heard everything, for as long as is decent.
+    pub(crate) async fn finish_observing(&mut self) {
+        if let Some(observer) = self.observer.take() {
+            observer.finish(&self.runtime).await;
         }
     }
 
@@ -263,6 +281,9 @@ impl<R: Runtime> Driver<R> {
             let now = self.runtime.now();
             let fed = match reply {
                 Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
+                Reply::NotAdmitted(work, reason) => {
+                    self.core.handle(now, Input::NotAdmitted(work, &reason))
+                }
                 Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
                 Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
                 Reply::Signature(Ok(signature)) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
+use async_channel::Sender;
 use clawnode_protocol::node::{Input, Phase};
 use clawnode_protocol::{Answer, Outcome, Task, Work, WorkId};
 use futures_core::Stream;
@@ -12,13 +13,60 @@ use tracing::{debug, info};
 use super::{Driver, Reply};
 use crate::context::{Context, Inner, Workflow};
 use crate::job::{self, FromJob, Job};
+use crate::request::{Request, RequestEvent, RequestOutcome, decide};
 use crate::runtime::Runtime;
 
+/// A request that waits for its authorisation. Dropping this ends the asking.
+pub(super) struct Deciding {
+    request: Arc<Request>,
+    _unwanted: Sender<()>,
+}
+
 impl<R: Runtime> Driver<R> {
-    /// Where a journal would keep the work, and answer when it has. Without one, memory is all the keeping there is.
+    /// Asks whether the work may be taken, if there is somebody to ask. It is also where a journal would keep the work, and answer when
+    /// it has; without one, memory is all the keeping there is.
     pub(super) fn admit(&mut self, work: &Work) {
         debug!(?work, "admitted");
-        self.replies.push_back(Reply::Admitted(work.id));
+        let Some(authorize) = &self.authorize else {
+            self.replies.push_back(Reply::Admitted(work.id));
+            return;
+        };
+        let (id, request) = (work.id, Arc::new(Request::new(work)));
+        // What the gateway has cancelled meanwhile is still being decided, and not among what is owed.
+        if self.deciding.len() >= self.core.config().limits.owed {
+            let reason = "too many requests wait for their authorization".to_owned();
+            self.refused(request, &reason);
+            self.replies.push_back(Reply::NotAdmitted(id, reason));
+            return;
+        }
+        let (_unwanted, unwanted) = async_channel::bounded(1);
+        self.deciding.insert(id, Deciding { request: Arc::clone(&request), _unwanted });
+        let (runtime, authorize) = (self.runtime.clone(), Arc::clone(authorize));
+        let inbox = self.to_inbox.clone();
+        self.runtime.spawn(async move {
+            if let Some(decided) = decide(&runtime, authorize, request, unwanted).await {
+                let _ = inbox.send(FromJob::Authorized(id, decided)).await;
+            }
+        });
+    }
+
+    fn authorized(&mut self, work: WorkId, decided: Result<(), String>) {
+        let Some(Deciding { request, .. }) = self.deciding.remove(&work) else { return };
+        match decided {
+            Ok(()) => self.feed(Input::Admitted(work)),
+            Err(reason) => {
+                self.refused(request, &reason);
+                self.feed(Input::NotAdmitted(work, &reason));
+            }
+        }
+    }
+
+    fn refused(&mut self, request: Arc<Request>, reason: &str) {
+        let Request { request_id, command, user_id, .. } = &*request;
+        info!(?request_id, command, user = user_id, reason, "refused");
+        if let Some(observer) = &mut self.observer {
+            observer.tell(RequestEvent::Refused { request, reason: reason.to_owned() });
+        }
     }
 
     /// Where a journal would keep the answer, and reply when it has.
@@ -34,6 +82,10 @@ impl<R: Runtime> Driver<R> {
             return false;
         }
         match self.inbox.as_mut().poll_next(cx) {
+            Poll::Ready(Some(FromJob::Authorized(work, decided))) => {
+                self.authorized(work, decided);
+                true
+            }
             Poll::Ready(Some(FromJob::Progress(work, update))) => {
                 if let Some(job) = self.jobs.get(&work) {
                     debug!(request_id = ?job.context.request_id(), ?update, "update");
@@ -45,10 +97,10 @@ impl<R: Runtime> Driver<R> {
                 // Without a job it was cancelled, and the core has answered.
                 if let Some(job) = self.jobs.remove(&work) {
                     let result = match outcome {
-                        Outcome::Completed(_) => "completed",
-                        Outcome::Failed(_) => "failed",
+                        Outcome::Completed(_) => RequestOutcome::Completed,
+                        Outcome::Failed(_) => RequestOutcome::Failed,
                     };
-                    self.log_end(&job, result);
+                    self.end_job(work, &job, result);
                     self.feed(Input::Answer(work, outcome));
                 }
                 true
@@ -60,18 +112,14 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn start_job(&mut self, work: Arc<Work>) {
         let work = Arc::unwrap_or_clone(work);
         let id = work.id;
-        let command = match &work.task {
-            Task::Command { name, .. } => Some(name.clone()),
-            _ => None,
-        };
-        info!(request_id = ?work.request_id, job_id = %work.job_id, ?command, "request");
+        let request = Arc::new(Request::new(&work));
+        let Request { request_id, job_id, command, .. } = &*request;
+        info!(?request_id, %job_id, ?command, "request");
         let (cancel, ended) = async_channel::bounded(1);
         let context = Context::new(Inner {
             work: id,
-            request_id: work.request_id,
-            job_id: work.job_id,
-            user_id: work.user_id,
-            command,
+            span: request.span(),
+            request: Arc::clone(&request),
             deadline: work
                 .deadline
                 .map(|at| Instant::now() + at.saturating_sub(self.runtime.now().monotonic)),
@@ -101,10 +149,17 @@ impl<R: Runtime> Driver<R> {
         };
         match refusal {
             None => {
+                self.shared.0.begin(id, Arc::clone(&request));
                 self.jobs.insert(id, job);
+                if let Some(observer) = &mut self.observer {
+                    observer.tell(RequestEvent::Started(request));
+                }
             }
             Some(refusal) => {
                 self.log_end(&job, "refused");
+                if let Some(observer) = &mut self.observer {
+                    observer.tell(RequestEvent::Refused { request, reason: refusal.clone() });
+                }
                 self.replies.push_back(Reply::Answer(id, Outcome::failed(refusal)));
             }
         }
@@ -112,7 +167,24 @@ impl<R: Runtime> Driver<R> {
 
     pub(super) fn cancel_job(&mut self, work: WorkId) {
         if let Some(job) = self.jobs.remove(&work) {
-            self.log_end(&job, "cancelled");
+            self.end_job(work, &job, RequestOutcome::Cancelled);
+        }
+    }
+
+    fn end_job(&mut self, work: WorkId, job: &Job, outcome: RequestOutcome) {
+        self.shared.0.finish(work);
+        self.log_end(
+            job,
+            match outcome {
+                RequestOutcome::Completed => "completed",
+                RequestOutcome::Failed => "failed",
+                RequestOutcome::Cancelled => "cancelled",
+            },
+        );
+        if let Some(observer) = &mut self.observer {
+            let request = Arc::clone(&job.context.inner().request);
+            let duration = self.runtime.now().monotonic.saturating_sub(job.started);
+            observer.tell(RequestEvent::Ended { request, outcome, duration });
         }
     }
 
