@@ -88,6 +88,7 @@ const TABLE: &[Row] = &[
     both("LARGEST_PAGE", "500", "adapters/gateway/tests/gateway/limits.rs::a_page_has_at_most_five_hundred_requests"),
     both("MOST_EVENTS", "256", "adapters/runtime/src/events.rs::as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go"),
     both("MOST_BYTES", "16 MiB", "adapters/runtime/src/events.rs::events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go"),
+    both("MOST_UNOBSERVED", "2,048", "adapters/runtime/src/request.rs::as_many_events_as_the_bound_wait_and_one_more_is_missed_where_it_happened"),
     both("MOST_TOKEN_BYTES", "64 KiB", "adapters/runtime/src/credentials.rs::a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more"),
     both("MOST_ADDRESSES", "16", "adapters/runtime/src/connect.rs::as_many_addresses_as_the_bound_are_tried_and_one_more_is_not"),
     both("MAX_NODES", "10,000", "adapters/workflows/tests/validation.rs::the_size_of_a_graph_is_bounded"),

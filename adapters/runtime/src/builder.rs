@@ -25,6 +25,7 @@ use crate::node::Node;
 use crate::openclaw::Openclaw;
 use crate::proxy::{InvalidProxy, Proxy};
 use crate::recording::Record;
+use crate::request::{Hooks, Request, RequestEvent, authorize_with};
 use crate::runtime::Runtime;
 use crate::tls::{Tls, UnusableTls};
 use crate::url::{GatewayUrl, InvalidUrl};
@@ -51,6 +52,7 @@ pub struct NodeBuilder<R: Runtime> {
     proxy: Option<Proxy>,
     served: Served,
     recording: Option<Record>,
+    hooks: Hooks,
     mistake: Option<BuildError>,
 }
 
@@ -140,6 +142,7 @@ impl<R: Runtime> NodeBuilder<R> {
             proxy: None,
             served: Served::default(),
             recording: None,
+            hooks: Hooks::default(),
             mistake: None,
         })
     }
@@ -426,6 +429,60 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
+    // Who watches over it.
+
+    /// Asks `decide` about each request before it is taken: `Ok` lets it in, an error refuses it, and the gateway hears it as the
+    /// reason of the failure. Requests that the protocol refuses by itself, such as those of users who are not allowed, never get there.
+    ///
+    /// Each decision is a task of its own, in the request's `tracing` span: it must not block, it keeps nobody else waiting, and what is
+    /// decided first begins first. It has 10 s; a request whose decision takes longer, or panics, is refused. At most
+    /// [`Limits::owed`] decisions are under way. Given again, the last one decides.
+    ///
+    /// ```
+    /// # use clawnode_runtime::{NodeBuilder, Request, Runtime};
+    /// # use std::sync::Arc;
+    /// # fn example<R: Runtime>(builder: NodeBuilder<R>) -> NodeBuilder<R> {
+    /// builder.authorize(|request: Arc<Request>| async move {
+    ///     match request.command.as_deref() {
+    ///         Some("shutdown") if request.user_id != "admin" => Err("only admin may shut this machine down"),
+    ///         _ => Ok(()),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn authorize<E, F, Fut>(mut self, decide: F) -> Self
+    where
+        E: fmt::Display,
+        F: Fn(Arc<Request>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.hooks.authorize = Some(authorize_with(decide));
+        self
+    }
+
+    /// Tells `observer` what becomes of each request: started, refused, ended. Never an argument or a result.
+    ///
+    /// It runs on a thread of its own, where it may block: the node never waits for it. 2,048 events may wait for it; of more it is told
+    /// how many were dropped. When it panics, that is logged, and it hears the next event. [`Node::run`] returns when it has heard
+    /// everything, or 5 s later. Given again, the last one observes.
+    ///
+    /// ```
+    /// # use clawnode_runtime::{NodeBuilder, RequestEvent, Runtime};
+    /// # fn example<R: Runtime>(builder: NodeBuilder<R>) -> NodeBuilder<R> {
+    /// builder.observe(|event| match event {
+    ///     RequestEvent::Ended { request, outcome, duration, .. } => {
+    ///         println!("{:?} of {}: {outcome:?} after {duration:?}", request.command, request.user_id);
+    ///     }
+    ///     RequestEvent::Missed(count) => println!("{count} events are missing here"),
+    ///     _ => {}
+    /// })
+    /// # }
+    /// ```
+    pub fn observe(mut self, observer: impl FnMut(RequestEvent) + Send + 'static) -> Self {
+        self.hooks.observe = Some(Box::new(observer));
+        self
+    }
+
     /// The node, which does nothing until it is run.
     ///
     /// # Errors
@@ -496,6 +553,7 @@ impl<R: Runtime> NodeBuilder<R> {
             Node::new(self.runtime, self.url, tls, node_id, config, self.credentials, self.served);
         node.headers = self.headers;
         node.recording = self.recording;
+        node.hooks = self.hooks;
         node.gateway.proxy = self.proxy;
         node.openclaw = self.openclaw;
         Ok(node)

@@ -6,20 +6,27 @@ use async_channel::{Receiver, Sender, TrySendError};
 use clawnode_protocol::{JobId, Update, WorkId, WorkflowSource};
 use serde_json::value::RawValue;
 use thiserror::Error;
+use tracing::Span;
 
 use crate::job::FromJob;
+use crate::request::Request;
 use crate::shared::Shared;
 
 /// What a handler knows of the request it serves, and its line to the gateway. Clones are the same.
+///
+/// A handler runs in a `tracing` span of its own, `request`, with the fields `request_id`, `job_id`, `command` and `user`, so that all
+/// it logs can be told apart. A task that it starts beside itself goes on in it with `tracing::Instrument::in_current_span`.
+///
+/// No request carries a W3C trace context (`traceparent`): nodetool has no field for it, and openclaw has it in what a client asks of
+/// the gateway, but not in `node.invoke.request` (openclaw page 11.1). What joins traces is the request's id.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) work: WorkId,
-    pub(crate) request_id: String,
-    pub(crate) job_id: JobId,
-    pub(crate) user_id: String,
-    pub(crate) command: Option<String>,
+    pub(crate) request: Arc<Request>,
+    /// What the handler logs in.
+    pub(crate) span: Span,
     /// When the gateway stops waiting.
     pub(crate) deadline: Option<Instant>,
     pub(crate) inbox: Sender<FromJob>,
@@ -64,24 +71,29 @@ impl Context {
         Self(Arc::new(inner))
     }
 
+    /// The request: who asks for what.
+    pub fn request(&self) -> &Request {
+        &self.0.request
+    }
+
     /// The gateway's name for the request.
     pub fn request_id(&self) -> &str {
-        &self.0.request_id
+        &self.0.request.request_id
     }
 
     /// The id of this run, the `job_id` of updates and answers.
     pub fn job_id(&self) -> JobId {
-        self.0.job_id
+        self.0.request.job_id
     }
 
     /// On whose behalf this runs.
     pub fn user_id(&self) -> &str {
-        &self.0.user_id
+        &self.0.request.user_id
     }
 
     /// The command's name; `None` for a workflow.
     pub fn command(&self) -> Option<&str> {
-        self.0.command.as_deref()
+        self.0.request.command.as_deref()
     }
 
     /// When the work is cancelled if it has not ended by then: since the gateway stops waiting (only openclaw gateways do), or
@@ -163,10 +175,7 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("request_id", &self.0.request_id)
-            .field("job_id", &self.0.job_id)
-            .field("user_id", &self.0.user_id)
-            .field("command", &self.0.command)
+            .field("request", &self.0.request)
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use clawnode_protocol::node::{self, StopReason};
+use serde::de::DeserializeOwned;
 
 /// What happens to a node, for logs, user interfaces and applications.
 #[derive(Debug, Clone)]
@@ -16,6 +17,38 @@ pub enum Event {
     Missed(u64),
     /// The node has stopped for good. The last event.
     Stopped(StopReason),
+}
+
+impl Event {
+    /// The message of the application's own that this is, if it is one, read as a `T`. An error says what is not as `T` wants it, a `type`
+    /// that it does not know among that.
+    ///
+    /// ```
+    /// # use clawnode_runtime::Events;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(tag = "type", rename_all = "snake_case")]
+    /// enum FromGateway {
+    ///     Question { text: String },
+    /// }
+    ///
+    /// # async fn example(mut events: Events) {
+    /// while let Some(event) = events.next().await {
+    ///     match event.message() {
+    ///         Some(Ok(FromGateway::Question { text })) => println!("{text}?"),
+    ///         Some(Err(error)) => println!("not understood: {error}"),
+    ///         None => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// An openclaw gateway's events, such as `voicewake.changed`, are read with `#[serde(tag = "event", content = "payload")]`.
+    pub fn message<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
+        match self {
+            Self::Node(node::Event::Custom { text, .. }) => Some(serde_json::from_str(text)),
+            _ => None,
+        }
+    }
 }
 
 /// The events of a node from the moment of [`Handle::events`](crate::Handle::events) on.

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::events::{Events, Queue};
+use crate::json::to_object;
+use crate::request::InFlight;
 use crate::shared::Shared;
 
 /// Speaks to a running [`Node`](crate::Node) from anywhere. Clones speak to the same one; dropping them changes
@@ -83,7 +85,7 @@ pub enum CallFailed {
 }
 
 /// A custom message was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// It is not what the protocol allows.
@@ -91,6 +93,9 @@ pub enum SendError {
         "a custom message must be a JSON object with a string `type` that the protocol does not use itself"
     )]
     Invalid,
+    /// It cannot be written as a JSON object. Only from [`Handle::send_message`].
+    #[error("the message cannot be sent: {0}")]
+    Unserializable(String),
     /// It is larger than [`Limits::result_bytes`](clawnode_protocol::node::Limits::result_bytes), 24 MiB unless it was changed.
     #[error("the message is larger than this node sends")]
     TooLarge,
@@ -134,6 +139,31 @@ impl Handle {
             Ok(Err(_)) => Err(SendError::NotReady),
             Err(_) => Err(SendError::Stopped),
         }
+    }
+
+    /// The same for a value that serialises to such an object. What comes back is read with [`Event::message`](crate::Event::message).
+    /// For openclaw gateways, which take no messages but calls, there is [`call`](Self::call).
+    ///
+    /// ```
+    /// # use clawnode_runtime::{Handle, SendError};
+    /// #[derive(serde::Serialize)]
+    /// #[serde(tag = "type", rename_all = "snake_case")]
+    /// enum ToGateway {
+    ///     Hello { from: String },
+    /// }
+    ///
+    /// # async fn example(handle: Handle) -> Result<(), SendError> {
+    /// handle.send_message(&ToGateway::Hello { from: "kitchen".into() }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], when it was not sent.
+    pub async fn send_message<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), SendError> {
+        // Written before the first await, so that the future holds nothing of the message's type.
+        let json = to_object(message).map_err(|error| SendError::Unserializable(error.to_string()));
+        self.send_custom(String::from(Box::<str>::from(json?))).await
     }
 
     /// Asks an openclaw gateway to do something, such as `skills.bins`, and waits for the result for 30 s at most. What a node may
@@ -192,6 +222,12 @@ impl Handle {
     /// Where the node is, and how much it has to do.
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// The requests whose handlers run, oldest first: at most [`Limits::running`](crate::Limits::running). How many wait for their
+    /// turn, or for the gateway to take their answers, is in [`Status::tally`].
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.shared.in_flight()
     }
 
     /// What happens to the node from now on.

@@ -18,6 +18,8 @@ use crate::runtime::Runtime;
 
 /// What handlers tell the driver.
 pub(crate) enum FromJob {
+    /// An authorisation: an error is the reason of a refusal.
+    Authorized(WorkId, Result<(), String>),
     Progress(WorkId, Update),
     Ended(WorkId, Outcome),
 }
@@ -56,7 +58,8 @@ pub(crate) fn start<R: Runtime, I: Send + 'static>(
                     return;
                 }
                 let call = context.clone();
-                let ran = catch_unwind(AssertUnwindSafe(|| handler(call, input)))
+                let span = &context.inner().span;
+                let ran = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler(call, input))))
                     .unwrap_or_else(|panic| Err(Problem::Panicked(text_of(&*panic))));
                 let (work, outcome) = ended(&context, ran);
                 let _ = context.inner().inbox.send_blocking(FromJob::Ended(work, outcome));
@@ -79,6 +82,7 @@ async fn run_unless_cancelled(
         }
         // Whatever a handler leaves behind when it panics is its own; the future is not polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| {
+            let _span = context.inner().span.enter();
             if let Some(begin) = begin.take() {
                 future = Some(begin());
             }
@@ -94,7 +98,8 @@ async fn run_unless_cancelled(
     })
     .await;
     // What it drops may panic too.
-    if catch_unwind(AssertUnwindSafe(move || drop(future))).is_err() {
+    let drop_it = move || context.inner().span.in_scope(|| drop(future));
+    if catch_unwind(AssertUnwindSafe(drop_it)).is_err() {
         error!(request_id = ?context.request_id(), command = context.command(), "a handler panicked while it was dropped");
     }
     ran
@@ -132,7 +137,7 @@ fn ended(context: &Context, ran: Ran) -> (WorkId, Outcome) {
     (context.inner().work, outcome)
 }
 
-fn text_of(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
     if let Some(text) = panic.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

@@ -8,13 +8,14 @@
 //! - [`NodeBuilder`] describes a node: the gateway, who it is, the commands it serves.
 //! - [`Node::run`] runs it until it stops for good. Lost connections are made again.
 //! - [`Handle`] stops it, looks at it, and sends messages of the application's own.
+//! - [`NodeBuilder::authorize`] and [`NodeBuilder::observe`] watch over its requests.
 //! - [`Context`] is what a handler knows of its request, with [`Context::progress`] for news on the way.
 //!
 //! # Logs
 //!
 //! Through `tracing`: connections and requests at info, messages and decisions at debug, lost connections at warn,
 //! failures of handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as
-//! the handler made it.
+//! the handler made it. What a handler logs itself is in the span of its request, see [`Context`].
 
 mod builder;
 mod connect;
@@ -32,6 +33,7 @@ mod node;
 pub mod openclaw;
 mod proxy;
 mod recording;
+mod request;
 mod runtime;
 mod shared;
 pub mod tls;
@@ -47,6 +49,7 @@ pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
 pub use proxy::InvalidProxy;
+pub use request::{InFlight, Request, RequestEvent, RequestOutcome};
 pub use runtime::{ByteStream, Runtime, wall_clock};
 pub use url::{GatewayUrl, InvalidUrl};
 

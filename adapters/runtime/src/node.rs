@@ -13,6 +13,7 @@ use crate::handle::{Ask, Handle};
 use crate::handler::Served;
 use crate::openclaw::Openclaw;
 use crate::recording::Record;
+use crate::request::Hooks;
 use crate::runtime::Runtime;
 use crate::shared::{EndOnDrop, Shared};
 use crate::tls::Tls;
@@ -32,6 +33,7 @@ pub struct Node<R: Runtime> {
     pub(crate) shared: EndOnDrop,
     pub(crate) asks: Receiver<Ask>,
     pub(crate) recording: Option<Record>,
+    pub(crate) hooks: Hooks,
     node_id: Arc<str>,
     /// For further handles. Weak in effect: the receiver goes with the node.
     to_asks: Sender<Ask>,
@@ -70,6 +72,7 @@ impl<R: Runtime> Node<R> {
             shared: EndOnDrop(Shared::new()),
             asks,
             recording: None,
+            hooks: Hooks::default(),
             node_id,
             to_asks,
         }
@@ -104,6 +107,7 @@ impl<R: Runtime> Node<R> {
         let mut driver = Box::new(Driver::new(self));
         let reason = poll_fn(|cx| driver.poll(cx)).await;
         driver.finish_recording().await;
+        driver.finish_observing().await;
         reason
     }
 }

@@ -1,13 +1,16 @@
 //! What a running node and its handles share.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use clawnode_protocol::WorkId;
 use clawnode_protocol::node::{Phase, StopReason};
 
 use crate::events::{Event, Queue};
 use crate::handle::Status;
+use crate::request::{InFlight, Request};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -21,6 +24,7 @@ struct State {
     stop_by: Option<Instant>,
     driver: Option<Waker>,
     listeners: Vec<Weak<Queue>>,
+    in_flight: BTreeMap<WorkId, InFlight>,
     /// The node runs no more.
     ended: bool,
 }
@@ -35,6 +39,7 @@ impl Shared {
             stop_by: None,
             driver: None,
             listeners: Vec::new(),
+            in_flight: BTreeMap::new(),
             ended: false,
         };
         Arc::new(Self { state: Mutex::new(state) })
@@ -55,6 +60,14 @@ impl Shared {
         self.lock().status = status;
     }
 
+    pub(crate) fn begin(&self, work: WorkId, request: Arc<Request>) {
+        self.lock().in_flight.insert(work, InFlight { request, since: Instant::now() });
+    }
+
+    pub(crate) fn finish(&self, work: WorkId) {
+        self.lock().in_flight.remove(&work);
+    }
+
     pub(crate) fn notify(&self, event: &Event) {
         self.lock().listeners.retain(|listener| match listener.upgrade() {
             Some(queue) => {
@@ -73,6 +86,7 @@ impl Shared {
         }
         state.status.phase = Phase::Stopped;
         state.driver = None;
+        state.in_flight.clear();
         for queue in state.listeners.drain(..).filter_map(|listener| listener.upgrade()) {
             if let Some(reason) = &reason {
                 queue.push(Event::Stopped(reason.clone()));
@@ -103,6 +117,10 @@ impl Shared {
 
     pub(crate) fn status(&self) -> Status {
         self.lock().status
+    }
+
+    pub(crate) fn in_flight(&self) -> Vec<InFlight> {
+        self.lock().in_flight.values().cloned().collect()
     }
 
     pub(crate) fn listen(&self, queue: &Arc<Queue>) {

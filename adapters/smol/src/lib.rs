@@ -39,10 +39,10 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 pub use clawnode_runtime::{
     BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed, Handle,
-    HostStats, InvalidObject, InvalidProxy, InvalidUrl, JobId, Limits, LostReason, NoArgs,
-    NodeEvent, Now, Phase, ProgressError, Publication, Runtime, Secret, SendError, Status,
-    StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw,
-    to_object, wall_clock,
+    HostStats, InFlight, InvalidObject, InvalidProxy, InvalidUrl, JobId, Limits, LostReason,
+    NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Request, RequestEvent,
+    RequestOutcome, Runtime, Secret, SendError, Status, StopReason, Tally, Timestamp, Timing,
+    TokenIn, Update, Workflow, WorkflowSource, openclaw, to_object, wall_clock,
 };
 
 /// A node on smol.

@@ -39,10 +39,10 @@ use tokio::time::Instant;
 
 pub use clawnode_runtime::{
     Approval, BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed,
-    GatewayUrl, Handle, HostStats, InvalidObject, InvalidProxy, InvalidUrl, JobId, Limits,
-    LostReason, NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Runtime, Secret,
-    SendError, Status, StopReason, Tally, Timestamp, Timing, TokenIn, Update, Workflow,
-    WorkflowSource, openclaw, tls, to_object, wall_clock,
+    GatewayUrl, Handle, HostStats, InFlight, InvalidObject, InvalidProxy, InvalidUrl, JobId,
+    Limits, LostReason, NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Request,
+    RequestEvent, RequestOutcome, Runtime, Secret, SendError, Status, StopReason, Tally, Timestamp,
+    Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, tls, to_object, wall_clock,
 };
 
 /// A node on tokio.

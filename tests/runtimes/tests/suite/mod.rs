@@ -17,6 +17,7 @@ mod connecting;
 mod credentials;
 mod dropping;
 mod handlers;
+mod hooks;
 mod logs;
 mod many;
 mod progress;
