@@ -14,6 +14,11 @@ mod world;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The same of the page for those who come from the Python client.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating-from-python.md")]
+struct MigratingFromPython;
+
 pub use meeting::{Answer, Meeting};
 pub use scene::{Answering, Scene};
 pub use world::world;

@@ -45,6 +45,10 @@ pub use clawnode_runtime::{
     Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, tls, to_object, wall_clock,
 };
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/cookbook.md")]
+pub mod cookbook {}
+
 /// A node on tokio.
 pub type Node = clawnode_runtime::Node<Tokio>;
 
