@@ -234,7 +234,7 @@ async fn messages_of_ones_own_types_go_both_ways() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
     let mut events = node.handle.events();
-    let mut connection = gateway.accept_node().await;
+    let connection = gateway.accept_node().await;
     let question = |weight| Own::Question { text: "why".to_owned(), weight };
     while !matches!(
         soon(events.next()).await,
