@@ -1,5 +1,11 @@
 //! A development gateway for clawnode nodes: many nodes, an HTTP API to submit work.
 //!
+//! ```text
+//!   nodes  == WebSocket ==>  +---------+  <== HTTP ==  programs, curl, clawnode run
+//!                            | Gateway |
+//!   nodes  == WebSocket ==>  +---------+  == events ==>
+//! ```
+//!
 //! One port serves both: nodes connect to any path with an `Upgrade: websocket` header, everything else is the HTTP API.
 //!
 //! ```no_run

@@ -11,6 +11,25 @@
 //! - [`NodeBuilder::authorize`] and [`NodeBuilder::observe`] watch over its requests.
 //! - [`Context`] is what a handler knows of its request, with [`Context::progress`] for news on the way.
 //!
+//! ```text
+//!     handlers          Handle, Events
+//!        ^ Context            |
+//!        |                    v
+//!   +------------------------------------+        +--------------------------+
+//!   | driver loop: Node::run             | <----> | clawnode_protocol::Node  |
+//!   +------------------------------------+        +--------------------------+
+//!   | TLS, proxy, happy eyeballs         |
+//!   +------------------------------------+
+//!   | Runtime: streams, timers, tasks    |   <- yours, or that of one of the three
+//!   +------------------------------------+
+//! ```
+//!
+//! # Contract
+//!
+//! A node does nothing until it is run, and everything while [`Node::run`] is polled; dropping that future closes the connection and
+//! cancels the handlers. Each request is started once and answered once, whatever a handler does: an error, a panic and a result that
+//! is no object are failed answers. What holds on the wire is said in [`clawnode_protocol`].
+//!
 //! # Logs
 //!
 //! Through `tracing`: connections and requests at info, messages and decisions at debug, lost connections at warn,

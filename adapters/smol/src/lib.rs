@@ -27,6 +27,8 @@
 //! Blocking handlers use the threads of the `blocking` crate, 500 at most unless the environment variable
 //! `BLOCKING_MAX_THREADS` says otherwise; [`Limits::running`] is 64 unless it was changed. A process that ends does not wait for
 //! them.
+//!
+//! Recipes are in [the cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) of `clawnode-tokio`, which hold here too.
 
 use std::future::Future;
 use std::io;

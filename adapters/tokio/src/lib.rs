@@ -26,6 +26,13 @@
 //! A node takes part in the tokio runtime it is run in, which needs time and IO enabled; one thread is enough. Blocking
 //! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits
 //! for it, unless it is shut down with `shutdown_background` or `shutdown_timeout`.
+//!
+//! # From here
+//!
+//! - The `cookbook` beside this page: a typed command, progress, cancellation, messages of your own, your own transport, both dialects,
+//!   simulation, recording.
+//! - [`NodeBuilder`]: all that can be said of a node. [`Handle`]: stopping it, looking at it. [`Context`]: what a handler knows.
+//! - [Coming from the Python client](https://github.com/clawnode/clawnode/blob/main/docs/migrating-from-python.md).
 
 use std::future::Future;
 use std::io;

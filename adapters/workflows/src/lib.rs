@@ -1,5 +1,9 @@
 //! Workflow graphs: model, validation, engine and node library; runs on any async runtime.
 //!
+//! ```text
+//!   JSON -> Graph -> validate(NodeLibrary) -> Engine::run -> Run: events ... RunOutcome
+//! ```
+//!
 //! A [`Graph`] is checked by [`validate`] against a [`NodeLibrary`] and run by an [`Engine`].
 //! The [`Run`] it returns does its work while it is polled for events: no threads, no timers,
 //! no runtime. Dropping it cancels everything.
