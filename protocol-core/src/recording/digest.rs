@@ -66,7 +66,10 @@ impl<'a> Digester<'a> {
                 put_number(self.scratch, answer.work.0);
                 self.text(&answer.request_id);
                 match &answer.outcome {
-                    Outcome::Completed(result) => self.text(result.get()),
+                    // What it says was given with the input before, and goes out in frames that are digested.
+                    Outcome::Completed(result) => {
+                        put_number(self.scratch, result.get().len() as u64);
+                    }
                     Outcome::Failed(Failure { code, message, partial }) => {
                         self.option(code.as_deref());
                         self.text(message);
