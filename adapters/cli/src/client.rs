@@ -76,5 +76,11 @@ pub(crate) fn unavailable(error: ClientError) -> Failure {
         ClientError::Refused { status: 400..=499, .. } => FAILED,
         _ => UNAVAILABLE,
     };
-    Failure::new(code, chain(&error))
+    let advice = match &error {
+        ClientError::Refused { status: 401, .. } => {
+            "\ngive the gateway's token with --auth-token-file or --auth-token"
+        }
+        _ => "",
+    };
+    Failure::new(code, format!("{}{advice}", chain(&error)))
 }

@@ -20,7 +20,8 @@ pub(crate) fn run(options: &options::Identity) -> Result<(), Failure> {
             writeln!(out, "public key  {}", identity.public_key())?;
             writeln!(out, "kept in     {}", data.identity_path().display())?;
             for (url, roles) in data.gateways() {
-                writeln!(out, "known to    {url} ({})", roles.join(", "))?;
+                let roles = if roles.is_empty() { "no token" } else { &roles.join(", ") };
+                writeln!(out, "known to    {url} ({roles})")?;
             }
         }
         IdentityCommand::New { force } => {

@@ -176,7 +176,7 @@ impl Asking<'_> {
                 ));
             }
         }
-        if approved.is_empty() {
+        if approved.is_empty() && !all {
             return Err(Failure::new(
                 FAILED,
                 "no such request waits for approval; `clawnode openclaw devices` and `... nodes` show those that do",

@@ -113,7 +113,7 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
-    /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7
+    /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7; not needed with --pair
     #[arg(long, env = "CLAWNODE_URL", value_name = "URL", required_unless_present = "pair")]
     pub(crate) url: Option<String>,
     /// Pair with an OpenClaw gateway by its setup code (oc-pair://...) or join link (https://.../j/...); good once

@@ -108,9 +108,23 @@ pub(super) async fn openclaw(
             }
             Some(why) => Err(why.to_owned()),
         },
-        None => Err("there is no identity to ask for".to_owned()),
+        // A wrong token shows without a device as well, where an operator need not be one.
+        None => match attempt.why_not_ask(shown) {
+            None => patient.listed("").await.map_err(|failure| failure.message().to_owned()),
+            Some(why) => Err(why.to_owned()),
+        },
     };
-    attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref)).await;
+    let (listed, asks) = match listed {
+        Ok((node, asks)) => (Ok(node), asks),
+        Err(why) => (Err(why), None),
+    };
+    if let (Outcome::NotMade, Err(why)) = (&attempt.outcome, &listed) {
+        if why.contains("refuses this operator") {
+            let cure = "correct the token or password; what is wrong with it stands above";
+            report.failed(OPERATOR, why.clone(), cure);
+        }
+    }
+    attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref), asks.as_deref()).await;
     commands(report, &attempt, &listed);
     attempt.end().await;
 }
@@ -133,9 +147,9 @@ impl Patient<'_> {
         builder.build().map_err(|error| Failure::usage(chain(&error)))
     }
 
-    /// What the gateway says of this node to an operator, if it knows the node. The operator shows no device, so that none waits for
-    /// approval afterwards.
-    async fn listed(&self, device_id: &str) -> Result<Option<NodeInfo>, Failure> {
+    /// What the gateway says of this node to an operator, if it knows the node; if not, the request of a device that waits for approval.
+    /// The operator shows no device, so that none waits for approval afterwards.
+    async fn listed(&self, device_id: &str) -> Result<(Option<NodeInfo>, Option<String>), Failure> {
         let Self { options, gateway, environment, .. } = self;
         let mut operator =
             Openclaw::operator(None, env!("CARGO_PKG_VERSION"), SCOPES.map(str::to_owned));
@@ -154,7 +168,11 @@ impl Patient<'_> {
         let node = builder.build().map_err(|error| Failure::usage(chain(&error)))?;
         operator::connected(node, async |operator| {
             let nodes = operator.nodes().await.map_err(operator::failed)?;
-            Ok(nodes.into_iter().find(|node| node.node_id == device_id))
+            let node = nodes.into_iter().find(|node| node.node_id == device_id);
+            let mut waiting =
+                operator.devices().await.map_err(operator::failed)?.pending.into_iter();
+            let asks = waiting.find(|request| request.device_id == device_id);
+            Ok((node, asks.map(|request| request.request_id).filter(|id| is_id(id))))
         })
         .await
     }
@@ -260,7 +278,12 @@ impl Attempt {
     }
 
     /// Both approvals: the device's, and that of what the node may do.
-    async fn approval(&mut self, report: &mut Report, listed: Option<&NodeInfo>) {
+    async fn approval(
+        &mut self,
+        report: &mut Report,
+        listed: Option<&NodeInfo>,
+        asks: Option<&str>,
+    ) {
         let pending = listed.and_then(|node| node.pending_request_id.as_deref());
         let approve = |id: Option<&str>| {
             match id.filter(|id| is_id(id)) {
@@ -289,6 +312,14 @@ impl Attempt {
             }
             _ if listed.is_some_and(|node| node.paired) => {
                 report.ok(DEVICE, "the gateway's operator has approved this device");
+            }
+            _ if asks.is_some() => {
+                let id = asks.unwrap_or_default();
+                report.failed(
+                    DEVICE,
+                    format!("this device waits for the approval of the gateway's operator (request {id})"),
+                    format!("approve it on the gateway: openclaw devices approve {id} (or: clawnode openclaw approve {id})"),
+                );
             }
             _ => report.skipped(DEVICE, "only a connection of this device tells"),
         }
@@ -431,6 +462,7 @@ const CONNECT: &str = "connect";
 const DEVICE: &str = "device approval";
 const SURFACE: &str = "surface approval";
 const COMMANDS: &str = "commands";
+const OPERATOR: &str = "operator";
 
 /// Without the second the gateway does not say what waits for approval.
 const SCOPES: [&str; 2] = ["operator.read", "operator.pairing"];

@@ -102,6 +102,15 @@ impl Report {
         if self.json {
             let Self { gateway, checks, .. } = &self;
             print(&format!("{:#}", json!({ "gateway": gateway, "ok": !failed, "checks": checks })));
+        } else if !failed {
+            let skipped = self.checks.iter().filter(|check| check.status == Status::Skipped);
+            let skipped: Vec<&str> = skipped.map(|check| check.check).collect();
+            if skipped.contains(&"connect") {
+                let skipped = skipped.join(", ");
+                print(&format!(
+                    "nothing wrong was found, but not everything was looked at: {skipped}"
+                ));
+            }
         }
         if failed { Err(Failure::new(FAILED, "")) } else { Ok(()) }
     }
