@@ -517,7 +517,41 @@ fn an_identity_that_others_can_read_is_named() {
         .doctor(&url, &[])
         .failed("identity", &["chmod 600"])
         .is("connect", "skipped", "identity");
-    assert!(asked.try_iter().all(|request| is_operator(&request)));
+    let mut connects = asked.try_iter().filter(|request| request["method"] == "connect");
+    assert!(connects.all(|connect| is_operator(&connect)), "no node connects");
+}
+
+#[test]
+fn a_device_that_waits_is_told_by_an_operator_beside_a_node_that_runs() {
+    let (url, asked) = openclaw(0, |request| match request["method"].as_str() {
+        Some("connect") if !is_operator(request) => {
+            denial("PAIRING_REQUIRED", json!({ "requestId": "d-1" }))
+        }
+        Some("node.list") => json!({ "ok": true, "payload": { "nodes": [] } }),
+        Some("device.pair.list") => json!({ "ok": true, "payload": {
+            "pending": [{ "requestId": "d-1", "deviceId": "NODE", "role": "node" }], "paired": []
+        } }),
+        _ => hello(),
+    });
+    let folder = Folder::new("waits");
+    let mut node = clawnode(&["connect", "--url", &url, "--auth-token", SECRET]);
+    let mut node = node.env("CLAWNODE_DATA_DIR", &folder.0).spawn().unwrap();
+    asked.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    folder
+        .doctor(&url, &[])
+        .is("connect", "skipped", "left alone")
+        .failed("device approval", &["request d-1", "openclaw devices approve d-1"]);
+    node.kill().unwrap();
+    node.wait().unwrap();
+}
+
+#[test]
+fn a_wrong_token_shows_without_an_identity_too() {
+    let (url, _) = openclaw(0, |_| denial("AUTH_TOKEN_MISMATCH", json!({})));
+    no_identity("fresh")
+        .doctor(&url, &[])
+        .is("connect", "skipped", "no identity")
+        .failed("operator", &["AUTH_TOKEN_MISMATCH"]);
 }
 
 // Setup codes.

@@ -169,8 +169,11 @@ impl Patient<'_> {
         operator::connected(node, async |operator| {
             let nodes = operator.nodes().await.map_err(operator::failed)?;
             let node = nodes.into_iter().find(|node| node.node_id == device_id);
-            let mut waiting =
-                operator.devices().await.map_err(operator::failed)?.pending.into_iter();
+            let devices = match node {
+                None => operator.devices().await.ok(),
+                Some(_) => None,
+            };
+            let mut waiting = devices.into_iter().flat_map(|devices| devices.pending);
             let asks = waiting.find(|request| request.device_id == device_id);
             Ok((node, asks.map(|request| request.request_id).filter(|id| is_id(id))))
         })
