@@ -9,7 +9,7 @@ use clawnode_runtimes::{Gateway, Said, soon};
 use macro_rules_attribute::apply;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::handlers::{Endless, becomes};
 use super::{Running, builder, echo};
@@ -182,7 +182,7 @@ async fn an_observer_hears_of_every_request_and_may_panic_and_block() {
 #[apply(async_test)]
 async fn a_handle_lists_what_runs() {
     let gateway = Gateway::bind().await;
-    let go = Arc::new(Notify::new());
+    let go = Arc::new(Semaphore::new(0));
     let wait = Arc::clone(&go);
     let before = Instant::now();
     let node = Running::start(builder(&gateway).user_id("owner").command(
@@ -190,7 +190,7 @@ async fn a_handle_lists_what_runs() {
         move |context: Context, _: NoArgs| {
             let wait = Arc::clone(&wait);
             async move {
-                wait.notified().await;
+                wait.acquire().await.unwrap().forget();
                 Ok::<_, Failed>(json!({ "user": context.request().user_id }))
             }
         },
@@ -213,7 +213,7 @@ async fn a_handle_lists_what_runs() {
         assert_eq!(about, (id, "owner", Some("wait")));
         assert!((before..=Instant::now()).contains(&running.since));
     }
-    go.notify_waiters();
+    go.add_permits(2);
     for _ in 0..2 {
         while !matches!(
             connection.next().await,
