@@ -58,6 +58,7 @@ memcpy
 memmove
 memset
 round                # arithmetic
+trunc
 __divti3
 __udivti3
 EOF
@@ -85,6 +86,8 @@ impure() {
             crate["__rustc"] = 1 # the allocator
         }
         {
+            # tungstenite reads the heads of frames so, from memory.
+            if (index($0, "<std::io::cursor::Cursor<T> as std::io::Read>::") == 1) next
             if (index($0, "::") == 0) { if (!($0 in symbol)) print; next }
             # The first part of each path in it: what stands before "::" and after none.
             rest = $0
