@@ -47,6 +47,7 @@ pub mod limits;
 
 pub mod commands;
 
+mod bounds;
 mod directory;
 mod engine;
 #[cfg(feature = "__fuzzing")]

@@ -33,6 +33,39 @@ pub const MAX_COLLECTED: usize = 1_000_000;
 /// `Collect` nodes could otherwise build a value that overflows the stack of whoever reads it.
 pub const MAX_DEPTH: usize = 100;
 
+/// Bytes, estimated, of one list or dictionary that a node builds out of others. Without it a
+/// chain of nodes that each put a value twice into the next one would double it at every step.
+pub const MAX_VALUE: usize = 64 * 1024 * 1024;
+
+/// Bytes of one text that a node builds. A result is one message and has to fit into it
+/// together with others; more belongs into a file.
+pub const MAX_TEXT: usize = 16 * 1024 * 1024;
+
+/// Bytes of text that a regular expression searches. Some patterns look at the rest of the
+/// text again after each match, so a search may take the square of this.
+pub const MAX_REGEX_TEXT: usize = 4 * 1024 * 1024;
+
+/// Bytes that a regular expression may take when it is compiled: about a hundred `\w`, each of
+/// which stands for all letters of Unicode. Bounds the time to compile it, too.
+pub const MAX_REGEX_PROGRAM: usize = 8 * 1024 * 1024;
+
+/// Bytes of one JSONPath expression.
+pub const MAX_JSON_PATH: usize = 1024;
+
+/// Levels of brackets inside one JSONPath expression; its parser descends into each of them.
+pub const MAX_JSON_PATH_DEPTH: usize = 8;
+
+/// Values that a JSONPath expression may look at, as estimated before it runs: `$..*..*` looks
+/// at each value once for each pair of values above it.
+pub const MAX_JSON_PATH_VISITS: usize = 10_000_000;
+
+/// Spaces by which `StringifyJSON` indents each level, as many as JavaScript's
+/// `JSON.stringify` takes at most.
+pub const MAX_INDENT: usize = 10;
+
+/// Dates of one `DateRange`: each day of 273 years.
+pub const MAX_DATES: usize = 100_000;
+
 /// Node steps and events that one poll of a run handles before it lets its host run other work.
 pub const POLL_BUDGET: u32 = 256;
 

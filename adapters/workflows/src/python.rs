@@ -1,7 +1,7 @@
 //! Values as the Python original shows and judges them, so that workflows made for it keep
 //! their meaning: `True`, `None`, `1.0`, `['a']`, and what counts as true.
 
-use std::fmt::Write as _;
+use std::{cmp::Ordering, fmt::Write as _};
 
 use serde_json::{Number, Value};
 
@@ -27,6 +27,105 @@ pub(crate) fn text(value: &Value) -> String {
             out
         }
     }
+}
+
+/// Python's `repr(value)`.
+pub(crate) fn repr(value: &Value) -> String {
+    let mut out = String::new();
+    write_repr(&mut out, value);
+    out
+}
+
+/// Python's `a < b`, `a == b` or `a > b`: numbers and conditions by size, texts by their
+/// characters, lists element by element; nothing for values that Python does not order.
+pub(crate) fn order(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        (Value::Array(a), Value::Array(b)) => {
+            for (a, b) in a.iter().zip(b) {
+                match order(a, b)? {
+                    Ordering::Equal => {}
+                    unequal => return Some(unequal),
+                }
+            }
+            Some(a.len().cmp(&b.len()))
+        }
+        _ => Some(order_numbers(&number(a)?, &number(b)?)),
+    }
+}
+
+/// The order of two numbers, exact also between whole numbers and floats of any size. JSON has
+/// no NaN, so there always is one.
+pub(crate) fn order_numbers(a: &Number, b: &Number) -> Ordering {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        (Some(a), None) => order_mixed(a, b.as_f64().unwrap_or_default()),
+        (None, Some(b)) => order_mixed(b, a.as_f64().unwrap_or_default()).reverse(),
+        (None, None) => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+    }
+}
+
+/// The number that Python calculates with: true is 1 and false is 0.
+pub(crate) fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::Number(number) => Some(number.clone()),
+        Value::Bool(flag) => Some(u8::from(*flag).into()),
+        _ => None,
+    }
+}
+
+/// Which of `length` elements `[start:stop:step]` takes, in their order; `None` is a bound
+/// left out. `step` must not be 0.
+pub(crate) fn slice(
+    length: usize,
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: i64,
+) -> impl Iterator<Item = usize> {
+    let (length, step) = (length as i128, i128::from(step));
+    // Counted from the end when negative, then moved to the nearest place there is.
+    let (low, high) = if step < 0 { (-1, length - 1) } else { (0, length) };
+    let place = |bound: Option<i64>, left_out: i128| {
+        bound.map(i128::from).map_or(left_out, |bound| {
+            (if bound < 0 { bound + length } else { bound }).clamp(low, high)
+        })
+    };
+    let (first, end) = if step < 0 { (high, low) } else { (low, high) };
+    let (start, stop) = (place(start, first), place(stop, end));
+    let taken = move |at: &i128| if step < 0 { *at > stop } else { *at < stop };
+    std::iter::successors(Some(start), move |at| Some(at + step))
+        .take_while(taken)
+        .filter_map(|at| usize::try_from(at).ok())
+}
+
+/// Python's `str.isspace` for one character.
+pub(crate) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
+}
+
+/// Python's `str.strip()`.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// How many lines `str.splitlines` gives.
+pub(crate) fn count_lines(text: &str) -> usize {
+    let mut lines = 0;
+    let mut rest = text.chars().peekable();
+    let mut open = false;
+    while let Some(c) = rest.next() {
+        open = !matches!(
+            c,
+            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        );
+        if !open {
+            if c == '\r' {
+                rest.next_if_eq(&'\n');
+            }
+            lines += 1;
+        }
+    }
+    lines + usize::from(open)
 }
 
 /// The name of the value's type, as `output_update.output_type` has it.
@@ -91,6 +190,15 @@ pub(crate) fn write_quoted(out: &mut String, text: &str) {
     out.push(quote);
 }
 
+fn order_mixed(whole: i128, float: f64) -> Ordering {
+    // No float beyond this compares equal to a whole number of JSON, and all below convert.
+    if float.abs() > 1e20 {
+        return if float > 0.0 { Ordering::Less } else { Ordering::Greater };
+    }
+    let floor = float.floor();
+    whole.cmp(&(floor as i128)).then(if float > floor { Ordering::Less } else { Ordering::Equal })
+}
+
 fn write_repr(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("None"),
@@ -149,6 +257,61 @@ mod tests {
             (json!({"it's": "a\nb"}), "{\"it's\": 'a\\nb'}"),
         ] {
             assert_eq!(text(&value), expected);
+        }
+    }
+
+    #[test]
+    fn slices_take_what_python_takes() {
+        let of = |start, stop, step| slice(5, start, stop, step).collect::<Vec<_>>();
+        for (start, stop, step, expected) in [
+            (None, None, 1, &[0, 1, 2, 3, 4][..]),
+            (Some(1), Some(3), 1, &[1, 2]),
+            (Some(-2), None, 1, &[3, 4]),
+            (Some(-99), Some(99), 2, &[0, 2, 4]),
+            (Some(3), Some(1), 1, &[]),
+            (None, None, -1, &[4, 3, 2, 1, 0]),
+            (Some(3), Some(0), -1, &[3, 2, 1]),
+            (Some(99), Some(-99), -2, &[4, 2, 0]),
+            (Some(0), Some(5), i64::MAX, &[0]),
+            (Some(4), None, i64::MIN, &[4]),
+            (Some(i64::MIN), Some(i64::MAX), 4, &[0, 4]),
+        ] {
+            assert_eq!(of(start, stop, step), expected, "[{start:?}:{stop:?}:{step}]");
+        }
+        assert_eq!(slice(0, None, None, -1).next(), None);
+    }
+
+    #[test]
+    fn values_are_ordered_as_in_python() {
+        for (a, b, expected) in [
+            (json!(1), json!(1.0), Some(Ordering::Equal)),
+            (json!(true), json!(2), Some(Ordering::Less)),
+            (
+                json!(9_007_199_254_740_993_i64),
+                json!(9_007_199_254_740_992.0),
+                Some(Ordering::Greater),
+            ),
+            (json!(-1.5), json!(-1), Some(Ordering::Less)),
+            (json!(u64::MAX), json!(1e300), Some(Ordering::Less)),
+            (json!(u64::MAX), json!(-1e300), Some(Ordering::Greater)),
+            (json!(18446744073709551616.0), json!(u64::MAX), Some(Ordering::Greater)),
+            (json!("Z"), json!("a"), Some(Ordering::Less)),
+            (json!([1, "b"]), json!([1, "a", 0]), Some(Ordering::Greater)),
+            (json!([1]), json!([1, 0]), Some(Ordering::Less)),
+            (json!(1), json!("1"), None),
+            (json!(null), json!(null), None),
+            (json!([1, {}]), json!([1, {}]), None),
+        ] {
+            assert_eq!(order(&a, &b), expected, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_as_in_python() {
+        for (text, lines) in
+            [("", 0), ("a", 1), ("a\n", 1), ("a\r\nb", 2), ("\n\n", 2), ("a\u{2028}b\x0cc", 3)]
+        {
+            assert_eq!(count_lines(text), lines, "{text:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clawnode_workflows::{
-    WorkflowDirectory,
+    NodeLibrary, WorkflowDirectory,
     commands::{
         Commands, GetNodeInfo, GetWorkflow, ListNodes, ListWorkflows, RunWorkflow,
         ValidateWorkflow, parse,
@@ -300,11 +300,11 @@ fn node_types_are_listed_and_described() {
     let commands = Commands::new(engine(), None);
     let list =
         |args: Value| json!(commands.list_nodes(&parse::<ListNodes>(args).unwrap()).unwrap());
-    assert_eq!(list(json!({}))["count"], 26);
-    let text = list(json!({"namespace": "NODETOOL.Text", "limit": 1}));
-    assert_eq!(text["count"], 1);
-    assert_eq!(text["nodes"][0]["type"], "nodetool.text.Concat");
-    assert_eq!(text["nodes"][0]["title"], "Concatenate Text");
+    assert_eq!(list(json!({}))["count"], NodeLibrary::standard().len());
+    let first = list(json!({"namespace": "NODETOOL.Boolean", "limit": 1}));
+    assert_eq!(first["count"], 1);
+    assert_eq!(first["nodes"][0]["type"], "nodetool.boolean.Compare");
+    assert_eq!(first["nodes"][0]["title"], "Compare");
     assert_eq!(list(json!({"namespace": "none"})), json!({"nodes": [], "count": 0}));
 
     let info = |node_type: &str| {

@@ -2,48 +2,68 @@
 
 mod common;
 
+use std::{fs, path::Path};
+
 use clawnode_workflows::{NodeLibrary, RunStatus};
-use common::{graph, results, run};
+use common::{check, error_of, graph, of, results, run};
 use serde_json::{Value, json};
-
-/// Runs one node with the given properties; its `output` is the result.
-fn of(kind: &str, data: Value) -> Value {
-    let nodes = [("n", kind, data), ("o", "nodetool.output.Output", json!({"name": "r"}))];
-    results(graph(&nodes, &["n.output -> o.value"]))["r"].clone()
-}
-
-fn error_of(kind: &str, data: Value) -> String {
-    let nodes = [("n", kind, data)];
-    let (_, outcome) = run(graph(&nodes, &[]));
-    assert_eq!(outcome.status, RunStatus::Failed);
-    outcome.error.expect("a failed run has an error")
-}
 
 #[test]
 fn constants_and_inputs_give_their_value() {
     for (kind, value, default) in [
-        ("constant.String", json!("x"), json!("")),
-        ("constant.Integer", json!(7), json!(0)),
-        ("constant.Float", json!(0.5), json!(0.0)),
-        ("constant.Bool", json!(true), json!(false)),
-        ("constant.List", json!([1, "a", null]), json!([])),
-        ("constant.Dict", json!({"a": {"b": 1}}), json!({})),
+        ("nodetool.constant.String", json!("x"), json!("")),
+        ("nodetool.constant.Integer", json!(7), json!(0)),
+        ("nodetool.constant.Float", json!(0.5), json!(0.0)),
+        ("nodetool.constant.Bool", json!(true), json!(false)),
+        ("nodetool.constant.List", json!([1, "a", null]), json!([])),
+        ("nodetool.constant.Dict", json!({"a": {"b": 1}}), json!({})),
+        ("nodetool.constant.Select", json!("x"), json!("")),
+        ("nodetool.input.StringInput", json!("x"), json!("")),
+        ("nodetool.input.IntegerInput", json!(7), json!(0)),
+        ("nodetool.input.FloatInput", json!(0.5), json!(0.0)),
+        ("nodetool.input.BooleanInput", json!(true), json!(false)),
+        ("nodetool.input.SelectInput", json!("x"), json!("")),
+        ("nodetool.input.StringListInput", json!(["a", "b"]), json!([])),
+        ("nodetool.input.FilePathInput", json!("a/b.txt"), json!("")),
+        ("nodetool.input.FolderPathInput", json!("a/b"), json!("")),
     ] {
-        let kind = format!("nodetool.{kind}");
-        assert_eq!(of(&kind, json!({"value": value})), json!([value]), "{kind}");
-        assert_eq!(of(&kind, json!({})), json!([default]), "{kind}");
-        assert_eq!(of(&kind, json!({"value": null})), json!([default]), "{kind}");
+        assert_eq!(of(kind, json!({"name": "p", "value": value})), json!([value]), "{kind}");
+        assert_eq!(of(kind, json!({"name": "p"})), json!([default]), "{kind}");
+        assert_eq!(of(kind, json!({"name": "p", "value": null})), json!([default]), "{kind}");
     }
-    for (kind, value, default) in [
-        ("StringInput", json!("x"), json!("")),
-        ("IntegerInput", json!(7), json!(0)),
-        ("FloatInput", json!(0.5), json!(0.0)),
-        ("BooleanInput", json!(true), json!(false)),
-    ] {
-        let kind = format!("nodetool.input.{kind}");
-        assert_eq!(of(&kind, json!({"name": "p", "value": value})), json!([value]), "{kind}");
-        assert_eq!(of(&kind, json!({"name": "p"})), json!([default]), "{kind}");
+}
+
+#[test]
+fn a_choice_is_one_of_its_options() {
+    for kind in ["nodetool.constant.Select", "nodetool.input.SelectInput"] {
+        let options = ["red", "green"];
+        check(&[
+            (kind, json!({"name": "p", "value": "red", "options": options}), Ok(json!("red"))),
+            (kind, json!({"name": "p", "options": options}), Ok(json!(""))),
+            (
+                kind,
+                json!({"name": "p", "value": "blue", "options": options}),
+                Err("value \"blue\" is none of the options; use one of red, green"),
+            ),
+        ]);
     }
+    let many: Vec<String> = (0..21).map(|n| n.to_string()).collect();
+    let error = error_of("nodetool.constant.Select", json!({"value": "x", "options": many}));
+    assert!(error.contains(", 18, 19, ..."), "{error}");
+}
+
+#[test]
+fn a_list_of_texts_has_texts() {
+    let kind = "nodetool.input.StringListInput";
+    check(&[
+        (kind, json!({"name": "p", "value": ["a", 1, true]}), Ok(json!(["a", "1", "True"]))),
+        (
+            kind,
+            json!({"name": "p", "value": ["a", []]}),
+            Err("element 1 of value is a list; give a list of texts"),
+        ),
+        (kind, json!({"name": "p", "value": "a"}), Err("expects list[str] but got str")),
+    ]);
 }
 
 #[test]
@@ -139,6 +159,8 @@ fn templates_print_as_in_python() {
         ("{{ b }} {{ n }} {{ f }}", json!({"b": true, "n": null, "f": 1.0}), "True None 1.0"),
         ("{{ l }}", json!({"l": ["a", 1, false]}), "['a', 1, False]"),
         ("[{{ missing }}]", json!({}), "[]"),
+        ("{{ Name|upper }} {{ NAME }}", json!({"name": "a", "Name": "b"}), "B b"),
+        ("{% for n in l %}{{ n }}{% endfor %}{{ n }}", json!({"l": [1], "n": 2}), "12"),
         ("{{ s|upper }} {{ s|length }}", json!({"s": "abc"}), "ABC 3"),
         ("{{ s|truncate(8) }}", json!({"s": "one two three four"}), "one..."),
         ("{{ s|truncate(8, true) }}", json!({"s": "one two three four"}), "one t..."),
@@ -298,6 +320,18 @@ fn a_condition_rules_a_whole_stream_or_one_item_each() {
 }
 
 #[test]
+fn a_preview_shows_each_value() {
+    let (_, outcome) = run(graph(
+        &[
+            ("s", "nodetool.control.Collection", json!({"items": [1, {"a": null}]})),
+            ("p", "nodetool.workflows.base_node.Preview", json!({})),
+        ],
+        &["s.output -> p.value"],
+    ));
+    assert_eq!(json!(outcome.previews), json!({"p": [1, {"a": null}]}));
+}
+
+#[test]
 fn remarks_never_run() {
     let (events, outcome) = run(graph(
         &[
@@ -313,15 +347,28 @@ fn remarks_never_run() {
 #[test]
 fn every_node_describes_itself() {
     let library = NodeLibrary::standard();
-    assert_eq!(library.len(), 26);
     for node in library.iter() {
         let metadata = node.metadata();
         assert!(!metadata.title.is_empty() && metadata.description.ends_with('.'), "{node:?}");
-        assert!(metadata.properties.iter().all(|p| p.description.is_some()), "{node:?}");
+        for property in &metadata.properties {
+            let description = property.description.as_deref().unwrap_or_default();
+            assert!(description.ends_with('.'), "{node:?}, {}", property.name);
+        }
         assert_eq!(library.get(node.name()).map(|n| n.name()), Some(node.name()));
     }
     assert_eq!(
         library.get("nodetool.workflows.base_node.Reroute").map(|node| node.name()),
         Some("nodetool.control.Reroute")
     );
+}
+
+#[test]
+fn every_node_is_tested() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap());
+    let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("nodes"));
+    let sources: String = files.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+    for node in NodeLibrary::standard().iter() {
+        assert!(sources.contains(&format!("\"{}\"", node.name())), "{node:?} has no row");
+    }
 }

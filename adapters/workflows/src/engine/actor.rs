@@ -37,8 +37,9 @@ use super::{
     state::Shared,
 };
 use crate::{
+    bounds::built,
     graph::SyncMode,
-    limits::{MAX_COLLECTED, MAX_DEPTH},
+    limits::MAX_COLLECTED,
     node::{Behaviour, NodeError, Role},
 };
 
@@ -210,20 +211,9 @@ pub(crate) fn check_collected(items: usize) -> Result<(), NodeError> {
     Ok(())
 }
 
-/// A list of collected items, unless it would be nested too deeply.
+/// A list of collected items, unless it would be nested too deeply or too large.
 pub(crate) fn collected_list(items: Vec<Value>) -> Result<Value, NodeError> {
-    let mut rest: Vec<(&Value, usize)> = items.iter().map(|item| (item, 2)).collect();
-    while let Some((value, level)) = rest.pop() {
-        match value {
-            Value::Array(_) | Value::Object(_) if level > MAX_DEPTH => {
-                return Err(format!("the list is nested more than {MAX_DEPTH} levels deep").into());
-            }
-            Value::Array(items) => rest.extend(items.iter().map(|item| (item, level + 1))),
-            Value::Object(map) => rest.extend(map.values().map(|item| (item, level + 1))),
-            _ => {}
-        }
-    }
-    Ok(Value::Array(items))
+    built(Value::Array(items))
 }
 
 fn arrived_properties(planned: &PlannedNode, set: &Set) -> Map<String, Value> {
@@ -254,6 +244,7 @@ fn complete_properties(planned: &PlannedNode, set: Set) -> Result<Map<String, Va
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_DEPTH;
 
     #[test]
     fn a_list_is_nested_to_a_limit() {

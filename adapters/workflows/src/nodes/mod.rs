@@ -4,8 +4,14 @@
 mod boolean;
 mod constant;
 mod control;
+mod date;
+mod dictionary;
 mod input;
+mod json;
+mod list;
+mod math;
 mod output;
+mod select;
 mod text;
 mod ui;
 
@@ -19,10 +25,13 @@ pub(crate) fn standard() -> Vec<NodeType> {
         boolean::logical_operator::node(),
         boolean::not::node(),
         constant::bool::node(),
+        constant::date::node(),
+        constant::date_time::node(),
         constant::dict::node(),
         constant::float::node(),
         constant::integer::node(),
         constant::list::node(),
+        constant::select::node(),
         constant::string::node(),
         control::chunk::node(),
         control::collect::node(),
@@ -30,13 +39,76 @@ pub(crate) fn standard() -> Vec<NodeType> {
         control::for_each::node(),
         control::r#if::node(),
         control::reroute::node(),
+        date::add::node(),
+        date::add_time_delta::node(),
+        date::date_difference::node(),
+        date::date_range::node(),
+        date::date_to_datetime::node(),
+        date::datetime_to_date::node(),
+        date::diff::node(),
+        date::format::node(),
+        date::format_datetime::node(),
+        date::get_weekday::node(),
+        date::is_date_in_range::node(),
+        date::parse_date::node(),
+        date::parse_datetime::node(),
+        dictionary::combine::node(),
+        dictionary::get_value::node(),
+        dictionary::make_dictionary::node(),
+        dictionary::parse_json::node(),
+        dictionary::to_json::node(),
         input::boolean::node(),
+        input::file_path::node(),
         input::float::node(),
+        input::folder_path::node(),
         input::integer::node(),
+        input::select::node(),
         input::string::node(),
+        input::string_list::node(),
+        json::get_path::bool(),
+        json::get_path::dict(),
+        json::get_path::float(),
+        json::get_path::int(),
+        json::get_path::list(),
+        json::get_path::str(),
+        json::parse_dict::node(),
+        json::parse_list::node(),
+        json::stringify::node(),
+        list::get_element::node(),
+        list::length::node(),
+        list::list_range::node(),
+        list::range::node(),
+        list::sort::node(),
+        list::sum::node(),
+        math::add::node(),
+        math::cosine::node(),
+        math::divide::node(),
+        math::function::node(),
+        math::modulus::node(),
+        math::multiply::node(),
+        math::power::node(),
+        math::sine::node(),
+        math::sqrt::node(),
+        math::subtract::node(),
         output::output::node(),
+        text::collect::node(),
         text::concat::node(),
+        text::contains::node(),
+        text::extract_json::node(),
         text::format_text::node(),
+        text::join::node(),
+        text::length::node(),
+        text::prompt::node(),
+        text::regex_match::node(),
+        text::regex_replace::node(),
+        text::replace::node(),
+        text::slice::node(),
+        text::split::node(),
+        text::template_text::node(),
+        text::to_lowercase::node(),
+        text::to_string::node(),
+        text::to_uppercase::node(),
+        text::trim_whitespace::node(),
         ui::comment::node(),
         ui::group::node(),
         ui::preview::node(),
@@ -48,12 +120,13 @@ mod prelude {
     pub(super) use std::sync::Arc;
 
     pub(super) use serde::Deserialize;
-    pub(super) use serde_json::{Map, Value};
+    pub(super) use serde_json::{Map, Value, json};
 
     pub(super) use crate::{
+        bounds::{self, BoundedText},
         engine::{Inputs, NodeContext},
         metadata::Property,
-        node::{NodeType, Role},
+        node::{NodeError, NodeType, Outputs, Role},
         python,
         types::TypeDescriptor,
     };

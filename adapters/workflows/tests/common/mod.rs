@@ -8,6 +8,7 @@ use std::{
 
 use clawnode_workflows::{
     Edge, Engine, Graph, InvalidGraph, Node, NodeLibrary, Run, RunEvent, RunOutcome, RunRequest,
+    RunStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -72,6 +73,58 @@ pub fn results(graph: Graph) -> Value {
     let (_, outcome) = run(graph);
     assert_eq!(outcome.error, None);
     json!(outcome.outputs)
+}
+
+/// Runs one node with the given properties; its `output` is the result.
+pub fn of(kind: &str, data: Value) -> Value {
+    let nodes = [("n", kind, data), ("o", "nodetool.output.Output", json!({"name": "r"}))];
+    results(graph(&nodes, &["n.output -> o.value"]))["r"].clone()
+}
+
+/// Runs one node that fails; gives its error.
+pub fn error_of(kind: &str, data: Value) -> String {
+    let nodes = [("n", kind, data)];
+    let (_, outcome) = run(graph(&nodes, &[]));
+    assert_eq!(outcome.status, RunStatus::Failed);
+    outcome.error.expect("a failed run has an error")
+}
+
+/// What one node gives, by output, or its error, which may be one of the graph.
+pub fn outputs_of(
+    kind: &str,
+    data: Value,
+    dynamic: Value,
+    outputs: &[&str],
+) -> Result<Value, String> {
+    let mut nodes = vec![("n", kind, data)];
+    nodes.extend(
+        outputs.iter().map(|name| (*name, "nodetool.output.Output", json!({"name": name}))),
+    );
+    let edges: Vec<String> =
+        outputs.iter().map(|name| format!("n.{name} -> {name}.value")).collect();
+    let edges: Vec<&str> = edges.iter().map(String::as_str).collect();
+    let mut graph = graph(&nodes, &edges);
+    graph.nodes[0].dynamic_properties = dynamic.as_object().cloned().unwrap_or_default();
+    let (_, outcome) = finish(start(graph).map_err(|error| error.to_string())?);
+    match outcome.error {
+        Some(error) => Err(error),
+        None => Ok(json!(outcome.outputs)),
+    }
+}
+
+/// A table of node types, their properties, and what is expected of `output`: a value, or a
+/// part of the error.
+pub fn check(rows: &[(&str, Value, Result<Value, &str>)]) {
+    for (kind, data, expected) in rows {
+        let result = outputs_of(kind, data.clone(), json!({}), &["output"]);
+        match (result, expected) {
+            (Ok(outputs), Ok(expected)) => {
+                assert_eq!(outputs["output"], json!([expected]), "{kind} {data}");
+            }
+            (Err(error), Err(part)) => assert!(error.contains(part), "{kind} {data}: {error}"),
+            (result, expected) => panic!("{kind} {data}: {result:?}, not {expected:?}"),
+        }
+    }
 }
 
 /// One line per event, without what never changes.

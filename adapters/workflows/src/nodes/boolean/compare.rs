@@ -1,5 +1,3 @@
-use std::cmp::Ordering;
-
 use serde_json::Number;
 
 use crate::nodes::prelude::*;
@@ -22,7 +20,7 @@ pub(in crate::nodes) fn node() -> NodeType {
         )
         .output("output", TypeDescriptor::bool())
         .compute(|p: Compare| {
-            let order = compare(&p.a, &p.b);
+            let order = python::order_numbers(&p.a, &p.b);
             Ok(match p.comparison.as_str() {
                 "!=" => order.is_ne(),
                 ">" => order.is_gt(),
@@ -32,13 +30,4 @@ pub(in crate::nodes) fn node() -> NodeType {
                 _ => order.is_eq(),
             })
         })
-}
-
-/// Exact for whole numbers; JSON has no NaN, so there always is an order.
-fn compare(a: &Number, b: &Number) -> Ordering {
-    if let (Some(a), Some(b)) = (a.as_i128(), b.as_i128()) {
-        return a.cmp(&b);
-    }
-    let (a, b) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
-    a.partial_cmp(&b).unwrap_or(Ordering::Equal)
 }

@@ -1,10 +1,13 @@
 //! `nodetool.constant`: a fixed value each.
 
 pub(super) mod bool;
+pub(super) mod date;
+pub(super) mod date_time;
 pub(super) mod dict;
 pub(super) mod float;
 pub(super) mod integer;
 pub(super) mod list;
+pub(super) mod select;
 pub(super) mod string;
 
 use crate::nodes::prelude::*;

@@ -2,9 +2,13 @@
 //! replaces its `value`.
 
 pub(super) mod boolean;
+pub(super) mod file_path;
 pub(super) mod float;
+pub(super) mod folder_path;
 pub(super) mod integer;
+pub(super) mod select;
 pub(super) mod string;
+pub(super) mod string_list;
 
 use crate::nodes::prelude::*;
 
@@ -30,4 +34,11 @@ fn input(name: &str, title: &str, what: &str, value: Property) -> NodeType {
 fn bounds(node: NodeType, property: fn(&str, i64) -> Property) -> NodeType {
     node.property(property("min", 0).describe("The smallest value to offer."))
         .property(property("max", 99_999).describe("The largest value to offer."))
+}
+
+/// The property `value` of a path, with the kind of path as a hint for an editor.
+fn path(kind: &str) -> Property {
+    let mut value = Property::str("value", "");
+    value.json_schema_extra = Some(json!({"type": kind}));
+    value
 }

@@ -22,13 +22,17 @@ pub(in crate::nodes) fn node() -> NodeType {
     .compute(|p: Concat| {
         let mut more: Vec<_> = p.more.iter().filter(|(_, value)| !value.is_null()).collect();
         more.sort_by_key(|(name, _)| *name);
-        let mut text = p.a + &p.b;
+        let mut text = BoundedText::default();
+        text.push(&p.a)?;
+        text.push(&p.b)?;
         for (_, value) in more {
             match value {
-                Value::Array(items) => text.extend(items.iter().map(python::text)),
-                value => text += &python::text(value),
+                Value::Array(items) => {
+                    items.iter().try_for_each(|item| text.push(&python::text(item)))?;
+                }
+                value => text.push(&python::text(value))?,
             }
         }
-        Ok(text)
+        Ok(text.into_string())
     })
 }

@@ -1,6 +1,6 @@
 //! Jinja templates whose results look as those of Jinja2 on Python, with every resource bounded.
 
-use std::{io, sync::LazyLock};
+use std::{collections::BTreeMap, io, sync::LazyLock};
 
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, value};
 use serde_json::Map;
@@ -41,13 +41,53 @@ pub(super) fn render(
     }
     let mut bounded = Bounded { text: Vec::new(), full: false };
     let result = ENVIRONMENT.template_from_named_str("template", template).and_then(|parsed| {
-        parsed.render_captured_to(value::Serde(variables), &mut bounded).map(|_| ())
+        let wanted = parsed.undeclared_variables(false);
+        let found = wanted.iter().filter_map(|name| Some((name, find(name, variables)?)));
+        let found: BTreeMap<_, _> = found.collect();
+        parsed.render_captured_to(value::Serde(found), &mut bounded).map(|_| ())
     });
     if bounded.full {
         return Err(format!("the template gives more than {MAX_TEMPLATE_OUTPUT} bytes").into());
     }
     result.map_err(|error| NodeError::from(format!("template: {error}")))?;
     String::from_utf8(bounded.text).map_err(NodeError::new)
+}
+
+/// The variable called `name`, in capital or small letters: the original makes no difference.
+fn find<'a>(
+    name: &str,
+    variables: &'a Map<String, serde_json::Value>,
+) -> Option<&'a serde_json::Value> {
+    let same = |known: &&String| known.to_lowercase() == name.to_lowercase();
+    variables.get(name).or_else(|| variables.get(variables.keys().find(same)?))
+}
+
+/// As [`render`], but `{name}` of a known variable stands for `{{ name }}`, too.
+pub(super) fn render_braces(
+    template: &str,
+    variables: &Map<String, serde_json::Value>,
+) -> Result<String, NodeError> {
+    let mut doubled = String::new();
+    let mut done = 0;
+    for (at, _) in template.match_indices('{') {
+        let rest = &template[at + 1..];
+        let end = rest.find(|c: char| !is_in_name(c)).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let stands_alone =
+            !template[..at].ends_with('{') && after.starts_with('}') && !after.starts_with("}}");
+        if stands_alone && variables.contains_key(name) {
+            doubled += &template[done..at];
+            doubled += &format!("{{{{ {name} }}}}");
+            done = at + name.len() + 2;
+        }
+    }
+    doubled += &template[done..];
+    render(&doubled, variables)
+}
+
+/// Whether Jinja takes `c` as a part of a variable's name.
+fn is_in_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 struct Bounded {
