@@ -24,6 +24,10 @@ pub(super) struct Plan {
     pub(super) nodes: Vec<PlannedNode>,
     /// The edges' names in events.
     pub(super) edges: Vec<String>,
+    /// Of each node whether a later one takes care of its failure.
+    pub(super) caught: Vec<bool>,
+    /// The loops, inner ones before those around them.
+    pub(super) loops: Vec<usize>,
     /// Parameters that no input is named after.
     pub(super) unknown_params: Vec<String>,
 }
@@ -54,6 +58,8 @@ pub(super) struct InputHandle {
     pub(super) gathers: bool,
     /// Whether more than one value may come.
     pub(super) streams: bool,
+    /// Whether what comes may be made of what the node itself gave.
+    pub(super) leads_back: bool,
 }
 
 #[derive(Debug)]
@@ -104,9 +110,11 @@ impl Plan {
             return Err(InvalidGraph { report: Report { errors: problems, ..Report::default() } });
         }
         let edges = connect(&graph, &places, &mut nodes);
+        let loops = prepare_loops(&mut nodes);
         mark_streams(&mut nodes);
+        let caught = caught(&nodes);
         let unknown_params = params.into_iter().map(|(name, _)| name).collect();
-        Ok(Self { job_id, workflow_id, nodes, edges, unknown_params })
+        Ok(Self { job_id, workflow_id, nodes, edges, caught, loops, unknown_params })
     }
 }
 
@@ -218,6 +226,7 @@ fn input_handle<'a>(
             live: node_type.reads(name),
             gathers: false,
             streams: false,
+            leads_back: node_type.is_feedback(name),
         });
         inputs.len() - 1
     })
@@ -256,6 +265,92 @@ fn mark_streams(nodes: &mut [PlannedNode]) {
             if input.streams && !target.node_type.is_streaming_input() {
                 work.push(route.node);
             }
+        }
+    }
+}
+
+/// Lets the bodies of loops run in step and returns the loops, inner ones first.
+fn prepare_loops(nodes: &mut [PlannedNode]) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    for index in 0..nodes.len() {
+        if nodes[index].node_type.is_loop() {
+            let body = body(nodes, index);
+            sizes.push((body.len(), index));
+            for node in body {
+                nodes[node].sync_mode = SyncMode::ZipAll;
+            }
+        }
+    }
+    // The body of an inner loop is a part of the body around it.
+    sizes.sort_unstable();
+    sizes.into_iter().map(|(_, index)| index).collect()
+}
+
+/// The nodes on the ways from the outputs of a loop back to it.
+fn body(nodes: &[PlannedNode], start: usize) -> Vec<usize> {
+    let mut next = vec![Vec::new(); nodes.len()];
+    let mut previous = vec![Vec::new(); nodes.len()];
+    for (from, node) in nodes.iter().enumerate() {
+        for route in node.outputs.iter().flat_map(|output| &output.routes) {
+            let into_loop = route.node == start;
+            let target = &nodes[route.node];
+            if into_loop && target.inputs[route.input].leads_back {
+                previous[start].push(from);
+            } else if !into_loop {
+                next[from].push(route.node);
+                previous[route.node].push(from);
+            }
+        }
+    }
+    let (after, before) = (reached(&next, start), reached(&previous, start));
+    (0..nodes.len()).filter(|&node| node != start && after[node] && before[node]).collect()
+}
+
+/// A failure is caught if it reaches an input that catches and nothing else but previews.
+fn caught(nodes: &[PlannedNode]) -> Vec<bool> {
+    let mut previous = vec![Vec::new(); nodes.len()];
+    let (mut catching, mut escaping) = (Vec::new(), Vec::new());
+    for (from, node) in nodes.iter().enumerate() {
+        let mut ends = true;
+        for route in node.outputs.iter().flat_map(|output| &output.routes) {
+            ends = false;
+            let target = &nodes[route.node];
+            if target.node_type.catches_at(&target.inputs[route.input].name) {
+                catching.push(from);
+            } else {
+                previous[route.node].push(from);
+            }
+        }
+        if ends && node.node_type.role != Role::Preview {
+            escaping.push(from);
+        }
+    }
+    if catching.is_empty() {
+        return vec![false; nodes.len()];
+    }
+    let before = |ends: Vec<usize>| {
+        let mut all = vec![false; nodes.len()];
+        for end in ends {
+            spread(&previous, end, &mut all);
+        }
+        all
+    };
+    let (catches, escapes) = (before(catching), before(escaping));
+    catches.into_iter().zip(escapes).map(|(catches, escapes)| catches && !escapes).collect()
+}
+
+fn reached(next: &[Vec<usize>], start: usize) -> Vec<bool> {
+    let mut all = vec![false; next.len()];
+    spread(next, start, &mut all);
+    all
+}
+
+/// Marks `start` and what can be reached from it.
+fn spread(next: &[Vec<usize>], start: usize, marked: &mut [bool]) {
+    let mut work = vec![start];
+    while let Some(node) = work.pop() {
+        if !std::mem::replace(&mut marked[node], true) {
+            work.extend(&next[node]);
         }
     }
 }

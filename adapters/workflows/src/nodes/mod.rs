@@ -4,6 +4,7 @@
 mod boolean;
 mod constant;
 mod control;
+mod equality;
 mod input;
 mod output;
 mod text;
@@ -27,9 +28,19 @@ pub(crate) fn standard() -> Vec<NodeType> {
         control::chunk::node(),
         control::collect::node(),
         control::collection::node(),
+        control::count::node(),
+        control::cross::node(),
+        control::distinct::node(),
+        control::drop::node(),
         control::for_each::node(),
         control::r#if::node(),
+        control::last::node(),
+        control::r#loop::node(),
         control::reroute::node(),
+        control::switch::node(),
+        control::take::node(),
+        control::try_catch::node(),
+        control::zip::node(),
         input::boolean::node(),
         input::float::node(),
         input::integer::node(),
