@@ -39,6 +39,18 @@ pub const MAX_COLLECTED: usize = 1_000_000;
 /// apart, and 48 for its entry. That is about a million short keys; one byte more fails the run.
 pub const MAX_DISTINCT_BYTES: usize = 64 * 1024 * 1024;
 
+/// Cells of one dataframe; a row counts as one at least. More than a message could carry anyway.
+pub const MAX_TABLE_CELLS: usize = 1_000_000;
+
+/// Columns of one dataframe. Wide tables of measurements have a few hundred.
+pub const MAX_TABLE_COLUMNS: usize = 1_000;
+
+/// Bytes of one text that is read as CSV.
+pub const MAX_CSV_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of one condition on the rows of a dataframe.
+pub const MAX_CONDITION: usize = 64 * 1024;
+
 /// Levels of lists and objects inside one value that a node builds. A reader of JSON gives up
 /// at about 128 levels, and an event and its message take some of them; a chain of thousands of
 /// `Collect` nodes could otherwise build a value that overflows the stack of whoever reads it.

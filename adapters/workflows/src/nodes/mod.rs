@@ -4,6 +4,7 @@
 mod boolean;
 mod constant;
 mod control;
+mod data;
 mod equality;
 mod input;
 mod output;
@@ -41,6 +42,14 @@ pub(crate) fn standard() -> Vec<NodeType> {
         control::take::node(),
         control::try_catch::node(),
         control::zip::node(),
+        data::add_column::node(),
+        data::aggregate::node(),
+        data::drop_duplicates::node(),
+        data::filter::node(),
+        data::import_csv::node(),
+        data::select_column::node(),
+        data::slice::node(),
+        data::sort_by_column::node(),
         input::boolean::node(),
         input::float::node(),
         input::integer::node(),
