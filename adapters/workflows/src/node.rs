@@ -264,6 +264,11 @@ impl NodeType {
         self
     }
 
+    /// Whether failures of earlier nodes end at an input.
+    pub(crate) fn catches_any(&self) -> bool {
+        self.catches.is_some()
+    }
+
     /// Whether failures of earlier nodes end at the input `name`.
     pub(crate) fn catches_at(&self, name: &str) -> bool {
         self.catches.as_deref() == Some(name)

@@ -455,6 +455,26 @@ fn several_edges_through_a_body_give_one_value_back() {
 }
 
 #[test]
+fn what_enters_a_body_from_outside_is_the_same_in_every_pass() {
+    // An If gives a stream of one value; adding it takes as many passes as the loop makes.
+    let graph = graph(
+        &[
+            ("if", "nodetool.control.If", json!({"condition": true, "value": 5})),
+            ("loop", "nodetool.control.Loop", json!({"initial": 0, "max_iterations": 4})),
+            ("add", "test.Add", json!({})),
+            ("o", "nodetool.output.Output", json!({"name": "r"})),
+        ],
+        &[
+            "if.if_true -> add.b",
+            "loop.value -> add.a",
+            "add.output -> loop.next",
+            "loop.done -> o.value",
+        ],
+    );
+    assert_eq!(looped(graph).0, json!({"r": [20]}));
+}
+
+#[test]
 fn loops_nest() {
     // The inner loop adds 1 twice, the outer one repeats that three times.
     let graph = graph(

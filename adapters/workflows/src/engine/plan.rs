@@ -60,6 +60,8 @@ pub(super) struct InputHandle {
     pub(super) streams: bool,
     /// Whether what comes may be made of what the node itself gave.
     pub(super) leads_back: bool,
+    /// Whether it comes into the body of a loop from outside, and is the same in every pass.
+    pub(super) held: bool,
 }
 
 #[derive(Debug)]
@@ -227,6 +229,7 @@ fn input_handle<'a>(
             gathers: false,
             streams: false,
             leads_back: node_type.is_feedback(name),
+            held: false,
         });
         inputs.len() - 1
     })
@@ -261,7 +264,7 @@ fn mark_streams(nodes: &mut [PlannedNode]) {
         for route in routes {
             let target = &mut nodes[route.node];
             let input = &mut target.inputs[route.input];
-            input.streams = !input.gathers;
+            input.streams = !input.gathers && !input.held;
             if input.streams && !target.node_type.is_streaming_input() {
                 work.push(route.node);
             }
@@ -271,19 +274,37 @@ fn mark_streams(nodes: &mut [PlannedNode]) {
 
 /// Lets the bodies of loops run in step and returns the loops, inner ones first.
 fn prepare_loops(nodes: &mut [PlannedNode]) -> Vec<usize> {
-    let mut sizes = Vec::new();
-    for index in 0..nodes.len() {
-        if nodes[index].node_type.is_loop() {
-            let body = body(nodes, index);
-            sizes.push((body.len(), index));
-            for node in body {
-                nodes[node].sync_mode = SyncMode::ZipAll;
+    let loops = (0..nodes.len()).filter(|&index| nodes[index].node_type.is_loop());
+    let mut bodies: Vec<(Vec<usize>, usize)> =
+        loops.map(|index| (body(nodes, index), index)).collect();
+    // The body of an inner loop is a part of the body around it.
+    bodies.sort_by_key(|(body, index)| (body.len(), *index));
+    let mut known = vec![false; nodes.len()];
+    for (body, index) in &bodies {
+        let mut inside = vec![false; nodes.len()];
+        inside[*index] = true;
+        body.iter().for_each(|&node| inside[node] = true);
+        hold_inputs(nodes, &inside, &known);
+        for &node in body {
+            nodes[node].sync_mode = SyncMode::ZipAll;
+            known[node] = true;
+        }
+    }
+    bodies.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Marks the inputs that come into a body from outside, except those of nodes in an inner body.
+fn hold_inputs(nodes: &mut [PlannedNode], inside: &[bool], known: &[bool]) {
+    for source in (0..nodes.len()).filter(|&source| !inside[source]) {
+        for output in 0..nodes[source].outputs.len() {
+            for index in 0..nodes[source].outputs[output].routes.len() {
+                let route = nodes[source].outputs[output].routes[index];
+                let enters = inside[route.node] && !known[route.node];
+                let target = &mut nodes[route.node];
+                target.inputs[route.input].held |= enters && !target.node_type.is_loop();
             }
         }
     }
-    // The body of an inner loop is a part of the body around it.
-    sizes.sort_unstable();
-    sizes.into_iter().map(|(_, index)| index).collect()
 }
 
 /// The nodes on the ways from the outputs of a loop back to it.
@@ -308,6 +329,9 @@ fn body(nodes: &[PlannedNode], start: usize) -> Vec<usize> {
 
 /// A failure is caught if it reaches an input that catches and nothing else but previews.
 fn caught(nodes: &[PlannedNode]) -> Vec<bool> {
+    if !nodes.iter().any(|node| node.node_type.catches_any()) {
+        return vec![false; nodes.len()];
+    }
     let mut previous = vec![Vec::new(); nodes.len()];
     let (mut catching, mut escaping) = (Vec::new(), Vec::new());
     for (from, node) in nodes.iter().enumerate() {
@@ -324,9 +348,6 @@ fn caught(nodes: &[PlannedNode]) -> Vec<bool> {
         if ends && node.node_type.role != Role::Preview {
             escaping.push(from);
         }
-    }
-    if catching.is_empty() {
-        return vec![false; nodes.len()];
     }
     let before = |ends: Vec<usize>| {
         let mut all = vec![false; nodes.len()];
