@@ -7,6 +7,13 @@ pub const MAX_NODES: usize = 10_000;
 /// Edges in one graph, for the same reason as [`MAX_NODES`].
 pub const MAX_EDGES: usize = 50_000;
 
+/// Loops in one graph. Each is checked against the whole graph; people nest two or three.
+pub const MAX_LOOPS: usize = 100;
+
+/// Passes that a loop may be told to make for one initial value. One that needs more is better
+/// computed inside of a node; a larger number is refused rather than run for hours.
+pub const MAX_ITERATIONS: u64 = 100_000;
+
 /// Values that wait at one input handle before its senders have to wait (protocol page 1.4).
 pub const EDGE_BUFFER: usize = 3;
 
@@ -27,6 +34,22 @@ pub const MAX_OUTPUT_VALUES: usize = 100_000;
 
 /// Values that `Collect` and a gathering list input take into one list.
 pub const MAX_COLLECTED: usize = 1_000_000;
+
+/// Bytes that `Distinct` remembers of the items it has passed on: the JSON text of what tells each
+/// apart, and 48 for its entry. That is about a million short keys; one byte more fails the run.
+pub const MAX_DISTINCT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Cells of one dataframe; a row counts as one at least. More than a message could carry anyway.
+pub const MAX_TABLE_CELLS: usize = 1_000_000;
+
+/// Columns of one dataframe. Wide tables of measurements have a few hundred.
+pub const MAX_TABLE_COLUMNS: usize = 1_000;
+
+/// Bytes of one text that is read as CSV.
+pub const MAX_CSV_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of one condition on the rows of a dataframe.
+pub const MAX_CONDITION: usize = 64 * 1024;
 
 /// Levels of lists and objects inside one value that a node builds. A reader of JSON gives up
 /// at about 128 levels, and an event and its message take some of them; a chain of thousands of

@@ -48,6 +48,12 @@ pub struct NodeType {
     aliases: Vec<String>,
     /// The inputs that a streaming node reads itself.
     reads: Vec<String>,
+    /// The input that takes the failure of an earlier node as an error instead of a value.
+    catches: Option<String>,
+    /// The inputs that edges from later nodes may lead back to.
+    feedback: Vec<String>,
+    /// Whether a streaming node gives at most one value for each it reads.
+    forwards: bool,
     pub(crate) role: Role,
     pub(crate) behaviour: Behaviour,
 }
@@ -77,6 +83,9 @@ impl NodeType {
             metadata,
             aliases: Vec::new(),
             reads: Vec::new(),
+            catches: None,
+            feedback: Vec::new(),
+            forwards: false,
             role: Role::Regular,
             behaviour: Behaviour::Nothing,
         }
@@ -233,6 +242,53 @@ impl NodeType {
         self
     }
 
+    /// The same type, which gives at most one value on each output for each value it reads. A
+    /// node that reads its inputs itself and stands in the body of a loop has to be of such a
+    /// type: every pass of a loop gives one value back.
+    #[must_use]
+    pub fn forwards(mut self) -> Self {
+        self.forwards = true;
+        self
+    }
+
+    /// The same type, which gets the failure of an earlier node at the input `name` as an error
+    /// of [`Inputs::next`], and the run goes on.
+    pub(crate) fn catches(mut self, name: &str) -> Self {
+        self.catches = Some(name.to_owned());
+        self
+    }
+
+    /// The same type, to whose inputs `names` edges may lead back.
+    pub(crate) fn feedback(mut self, names: &[&str]) -> Self {
+        self.feedback = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Whether failures of earlier nodes end at an input.
+    pub(crate) fn catches_any(&self) -> bool {
+        self.catches.is_some()
+    }
+
+    /// Whether failures of earlier nodes end at the input `name`.
+    pub(crate) fn catches_at(&self, name: &str) -> bool {
+        self.catches.as_deref() == Some(name)
+    }
+
+    /// Whether an edge to the input `name` may close a cycle.
+    pub(crate) fn is_feedback(&self, name: &str) -> bool {
+        self.feedback.iter().any(|known| known == name)
+    }
+
+    /// Whether the type repeats what leads back to it.
+    pub(crate) fn is_loop(&self) -> bool {
+        !self.feedback.is_empty()
+    }
+
+    /// Whether the node may give several values for one that it gets.
+    pub(crate) fn multiplies(&self) -> bool {
+        self.metadata.is_streaming_output && !self.forwards
+    }
+
     /// Whether the node reads the input `name` itself.
     pub(crate) fn reads(&self, name: &str) -> bool {
         self.reads.iter().any(|known| known == name)
@@ -305,24 +361,35 @@ fn typed<P: DeserializeOwned>(properties: Map<String, Value>) -> Result<P, NodeE
 #[error("{message}")]
 pub struct NodeError {
     message: String,
+    is_upstream: bool,
 }
 
 impl NodeError {
     /// An error with the text of `cause`.
     pub fn new(cause: impl std::fmt::Display) -> Self {
-        Self { message: cause.to_string() }
+        Self::from(cause.to_string())
+    }
+
+    /// The failure of an earlier node, as it arrives at an input.
+    pub(crate) fn upstream(failure: &str) -> Self {
+        Self { message: failure.to_owned(), is_upstream: true }
+    }
+
+    /// Whether an earlier node failed, and not this one.
+    pub(crate) fn is_upstream(&self) -> bool {
+        self.is_upstream
     }
 }
 
 impl From<String> for NodeError {
     fn from(message: String) -> Self {
-        Self { message }
+        Self { message, is_upstream: false }
     }
 }
 
 impl From<&str> for NodeError {
     fn from(message: &str) -> Self {
-        Self { message: message.to_owned() }
+        Self::from(message.to_owned())
     }
 }
 

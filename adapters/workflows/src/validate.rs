@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     graph::{Edge, Graph, Node, SyncMode},
     library::NodeLibrary,
-    limits::{MAX_EDGES, MAX_NODES},
+    limits::{MAX_EDGES, MAX_LOOPS, MAX_NODES},
     node::{NodeType, Role},
     types::TypeDescriptor,
 };
@@ -115,6 +115,8 @@ pub enum ProblemKind {
     DuplicateInputName,
     /// Values would run in a circle.
     Cycle,
+    /// The body of a loop would give it several values for one pass.
+    LoopBody,
     /// A node without any edge.
     Orphan,
     /// A node whose values nobody takes.
@@ -151,6 +153,7 @@ pub fn validate(graph: &Graph, library: &NodeLibrary) -> Report {
     check.edges();
     check.names();
     check.cycle();
+    check.loops();
     check.usage();
     check.report
 }
@@ -349,6 +352,9 @@ impl<'a> Check<'a> {
         let mut next = vec![Vec::new(); self.graph.nodes.len()];
         let mut incoming = vec![0_usize; self.graph.nodes.len()];
         for edge in &self.graph.edges {
+            if self.leads_back(edge) {
+                continue;
+            }
             if let (Some(&from), Some(&to)) =
                 (places.get(edge.source.as_str()), places.get(edge.target.as_str()))
             {
@@ -372,9 +378,87 @@ impl<'a> Check<'a> {
         }
         let circle = find_circle(&next, &incoming);
         let ids: Vec<&str> = circle.iter().map(|&i| self.graph.nodes[i].id.as_str()).collect();
-        let message =
-            format!("the edges form a cycle: {}; a workflow must not loop", ids.join(" -> "));
+        let message = format!(
+            "the edges form a cycle: {}; only a Loop node may lead back, through its next or condition",
+            ids.join(" -> ")
+        );
         self.error(Problem::new(ProblemKind::Cycle, message));
+    }
+
+    /// Follows the streams that do not come from the loop itself up to where they lead back.
+    fn loops(&mut self) {
+        let loops: Vec<&str> = self.loop_ids().collect();
+        if loops.len() > MAX_LOOPS {
+            let message = format!("the graph has {} loops; the most is {MAX_LOOPS}", loops.len());
+            self.error(Problem::new(ProblemKind::TooLarge, message));
+            return;
+        }
+        if loops.is_empty() {
+            return;
+        }
+        let mut outgoing: HashMap<&str, Vec<&'a Edge>> = HashMap::new();
+        for edge in &self.graph.edges {
+            outgoing.entry(&edge.source).or_default().push(edge);
+        }
+        for id in loops {
+            let Some(edge) = self.stream_into(id, &outgoing) else { continue };
+            let message = format!(
+                "edge {edge} gives several values for one pass of the loop; take the node that \
+                 makes a stream out of the body, or gather the stream before it enters the body"
+            );
+            self.error(Problem::new(ProblemKind::LoopBody, message).at_edge(edge));
+        }
+    }
+
+    fn loop_ids(&self) -> impl Iterator<Item = &'a str> {
+        let is_loop = |(id, (_, kind)): (&&'a str, &(_, Option<&NodeType>))| {
+            kind.is_some_and(NodeType::is_loop).then_some(*id)
+        };
+        let mut ids: Vec<&str> = self.known.iter().filter_map(is_loop).collect();
+        ids.sort_unstable();
+        ids.into_iter()
+    }
+
+    /// The first edge over which a stream leads back to the loop `id`.
+    fn stream_into(&self, id: &str, outgoing: &HashMap<&str, Vec<&'a Edge>>) -> Option<&'a Edge> {
+        let kind_of = |id: &str| self.known.get(id).and_then(|(_, kind)| *kind);
+        let streams = |edge: &Edge| {
+            let Some(kind) = kind_of(&edge.source) else { return false };
+            let passes = kind.is_loop() && edge.source != id && edge.source_handle != DONE;
+            passes || (!kind.is_loop() && kind.multiplies())
+        };
+        let mut work: Vec<&Edge> = self.graph.edges.iter().filter(|edge| streams(edge)).collect();
+        let mut seen = HashSet::new();
+        while let Some(edge) = work.pop() {
+            if self.leads_back(edge) {
+                if edge.target == id {
+                    return Some(edge);
+                }
+            } else if edge.target != id && !self.gathers(edge) && seen.insert(edge.target.as_str())
+            {
+                work.extend(outgoing.get(edge.target.as_str()).into_iter().flatten());
+            }
+        }
+        None
+    }
+
+    /// Whether the edge may close a cycle.
+    fn leads_back(&self, edge: &Edge) -> bool {
+        let kind = self.known.get(edge.target.as_str()).and_then(|(_, kind)| *kind);
+        kind.is_some_and(|kind| kind.is_feedback(&edge.target_handle))
+    }
+
+    /// Whether a stream that comes over the edge ends at its target.
+    fn gathers(&self, edge: &Edge) -> bool {
+        let kind_of = |id: &str| self.known.get(id).and_then(|(_, kind)| *kind);
+        let Some(target) = kind_of(&edge.target) else { return false };
+        let name = edge.target_handle.as_str();
+        if target.is_streaming_input() && target.reads(name) {
+            return !target.metadata().is_streaming_output;
+        }
+        let takes_list = target.find_property(name).is_some_and(|found| found.kind.is_list());
+        let source = kind_of(&edge.source).and_then(|kind| kind.find_output(&edge.source_handle));
+        takes_list && source.is_some_and(|out| !out.kind.is_list() && out.kind.kind != "any")
     }
 
     fn usage(&mut self) {
@@ -431,6 +515,9 @@ fn find_circle(next: &[Vec<usize>], incoming: &[usize]) -> Vec<usize> {
     circle.reverse();
     circle
 }
+
+/// The output of a loop that gives one value for each initial value.
+const DONE: &str = "done";
 
 fn list_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();

@@ -75,7 +75,7 @@ property value of node o has several edges; only a list can take them
 input name "who" is used more than once (node i2); rename one
 input node i3 has no name; set its property name
 output node o has no name; set its property name
-the edges form a cycle: x -> y -> x; a workflow must not loop
+the edges form a cycle: x -> y -> x; only a Loop node may lead back, through its next or condition
 "#);
     let kinds = [
         ProblemKind::UnknownNodeType,
@@ -107,7 +107,12 @@ fn an_invalid_graph_does_not_start() {
 fn a_node_that_feeds_itself_is_a_cycle() {
     let graph =
         graph(&[("a", "nodetool.control.Reroute", json!({}))], &["a.output -> a.input_value"]);
-    assert_eq!(errors(&graph), ["the edges form a cycle: a -> a; a workflow must not loop"]);
+    assert_eq!(
+        errors(&graph),
+        [
+            "the edges form a cycle: a -> a; only a Loop node may lead back, through its next or condition"
+        ]
+    );
 }
 
 #[test]

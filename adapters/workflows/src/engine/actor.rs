@@ -25,6 +25,23 @@
 //!
 //! After a failure the edges of the failed node never end, so nothing downstream can mistake
 //! a part for the whole.
+//!
+//! # Failures that are caught
+//!
+//! A failure is caught if every way on from the failed node leads to the `value` of a `TryCatch`
+//! (previews aside). Then the run goes on: the nodes in between fail with it, each after the values
+//! that were on their way to it, and the `TryCatch` reads the error. If the failure could reach
+//! anything else, for example an `Output`, the run fails.
+//!
+//! # Loops
+//!
+//! An edge to `next` or `condition` of a `Loop` may lead back. The nodes between the outputs of a
+//! loop and these inputs are its body; they run as with `zip_all`, so that each pass gives one value
+//! back also when several edges lead from the loop through the body; what comes in from outside is
+//! the same in every pass. The loop starts a pass when the
+//! one before has come back; what is on its way back when the loop ends is dropped. When all nodes
+//! wait and nothing can come any more, a loop that waits reads the end instead: its body gave
+//! nothing back, and it goes on with its next initial value.
 
 use std::sync::Arc;
 
@@ -112,7 +129,7 @@ impl Actor {
             let set = if inputs.len() == 1 { vec![current[0].take()] } else { current.clone() };
             self.run_with(set).await?;
             pause().await;
-            match self.context.receive_any(&live).await {
+            match self.context.receive_any(&live).await? {
                 Some((input, arrived)) => current[input] = Some(arrived.value),
                 None => return Ok(()),
             }
@@ -127,7 +144,7 @@ impl Actor {
         }
         loop {
             for input in (0..inputs.len()).filter(|&input| inputs[input].streams) {
-                match self.context.receive(input).await {
+                match self.context.receive(input).await? {
                     Some(arrived) => current[input] = Some(arrived.value),
                     None => return Ok(()),
                 }
@@ -145,11 +162,11 @@ impl Actor {
     async fn first(&self, input: usize) -> Result<Option<Arc<Value>>, NodeError> {
         let handle = &self.context.planned().inputs[input];
         if !handle.gathers {
-            return Ok(self.context.receive(input).await.map(|arrived| arrived.value));
+            return Ok(self.context.receive(input).await?.map(|arrived| arrived.value));
         }
         let mut all = Vec::new();
         let mut came = false;
-        while let Some(arrived) = self.context.receive(input).await {
+        while let Some(arrived) = self.context.receive(input).await? {
             came = true;
             match unshared(arrived.value) {
                 Value::Array(items) if arrived.spreads => all.extend(items),

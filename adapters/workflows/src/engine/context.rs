@@ -156,11 +156,14 @@ impl NodeContext {
         }
     }
 
-    pub(super) async fn receive(&self, input: usize) -> Option<Arrived> {
+    pub(super) async fn receive(&self, input: usize) -> Result<Option<Arrived>, NodeError> {
         poll_fn(|cx| self.shared.poll_receive(cx, self.node, input)).await
     }
 
-    pub(super) async fn receive_any(&self, inputs: &[usize]) -> Option<(usize, Arrived)> {
+    pub(super) async fn receive_any(
+        &self,
+        inputs: &[usize],
+    ) -> Result<Option<(usize, Arrived)>, NodeError> {
         poll_fn(|cx| self.shared.poll_receive_any(cx, self.node, inputs)).await
     }
 
@@ -201,7 +204,8 @@ impl Inputs {
     ///
     /// # Errors
     ///
-    /// When the value does not fit the type of the property.
+    /// When the value does not fit the type of the property, or when an earlier node failed and
+    /// a later one takes care of that; the node should pass the error on.
     pub async fn next(&mut self, name: &str) -> Result<Option<Arc<Value>>, NodeError> {
         let inputs = &self.context.planned().inputs;
         let Some(input) = inputs.iter().position(|handle| handle.live && handle.name == name)
@@ -209,7 +213,7 @@ impl Inputs {
             return Ok(None);
         };
         self.take_turns().await;
-        match self.context.receive(input).await {
+        match self.context.receive(input).await? {
             Some(arrived) => self.fitted(input, arrived).map(Some),
             None => Ok(None),
         }
@@ -225,12 +229,20 @@ impl Inputs {
         let inputs = &self.context.planned().inputs;
         let live: Vec<usize> = (0..inputs.len()).filter(|&input| inputs[input].live).collect();
         self.take_turns().await;
-        match self.context.receive_any(&live).await {
+        match self.context.receive_any(&live).await? {
             Some((input, arrived)) => {
                 let name = self.context.planned().inputs[input].name.clone();
                 self.fitted(input, arrived).map(|value| Some((name, value)))
             }
             None => Ok(None),
+        }
+    }
+
+    /// Drops what waits at property `name`.
+    pub(crate) fn discard(&mut self, name: &str) {
+        let inputs = &self.context.planned().inputs;
+        if let Some(input) = inputs.iter().position(|handle| handle.live && handle.name == name) {
+            self.context.shared().discard(self.context.node(), input);
         }
     }
 

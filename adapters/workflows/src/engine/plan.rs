@@ -24,6 +24,10 @@ pub(super) struct Plan {
     pub(super) nodes: Vec<PlannedNode>,
     /// The edges' names in events.
     pub(super) edges: Vec<String>,
+    /// Of each node whether a later one takes care of its failure.
+    pub(super) caught: Vec<bool>,
+    /// The loops, inner ones before those around them.
+    pub(super) loops: Vec<usize>,
     /// Parameters that no input is named after.
     pub(super) unknown_params: Vec<String>,
 }
@@ -54,6 +58,10 @@ pub(super) struct InputHandle {
     pub(super) gathers: bool,
     /// Whether more than one value may come.
     pub(super) streams: bool,
+    /// Whether what comes may be made of what the node itself gave.
+    pub(super) leads_back: bool,
+    /// Whether it comes into the body of a loop from outside, and is the same in every pass.
+    pub(super) held: bool,
 }
 
 #[derive(Debug)]
@@ -104,9 +112,11 @@ impl Plan {
             return Err(InvalidGraph { report: Report { errors: problems, ..Report::default() } });
         }
         let edges = connect(&graph, &places, &mut nodes);
+        let loops = prepare_loops(&mut nodes);
         mark_streams(&mut nodes);
+        let caught = caught(&nodes);
         let unknown_params = params.into_iter().map(|(name, _)| name).collect();
-        Ok(Self { job_id, workflow_id, nodes, edges, unknown_params })
+        Ok(Self { job_id, workflow_id, nodes, edges, caught, loops, unknown_params })
     }
 }
 
@@ -218,6 +228,8 @@ fn input_handle<'a>(
             live: node_type.reads(name),
             gathers: false,
             streams: false,
+            leads_back: node_type.is_feedback(name),
+            held: false,
         });
         inputs.len() - 1
     })
@@ -252,10 +264,114 @@ fn mark_streams(nodes: &mut [PlannedNode]) {
         for route in routes {
             let target = &mut nodes[route.node];
             let input = &mut target.inputs[route.input];
-            input.streams = !input.gathers;
+            input.streams = !input.gathers && !input.held;
             if input.streams && !target.node_type.is_streaming_input() {
                 work.push(route.node);
             }
+        }
+    }
+}
+
+/// Lets the bodies of loops run in step and returns the loops, inner ones first.
+fn prepare_loops(nodes: &mut [PlannedNode]) -> Vec<usize> {
+    let loops = (0..nodes.len()).filter(|&index| nodes[index].node_type.is_loop());
+    let mut bodies: Vec<(Vec<usize>, usize)> =
+        loops.map(|index| (body(nodes, index), index)).collect();
+    // The body of an inner loop is a part of the body around it.
+    bodies.sort_by_key(|(body, index)| (body.len(), *index));
+    let mut known = vec![false; nodes.len()];
+    for (body, index) in &bodies {
+        let mut inside = vec![false; nodes.len()];
+        inside[*index] = true;
+        body.iter().for_each(|&node| inside[node] = true);
+        hold_inputs(nodes, &inside, &known);
+        for &node in body {
+            nodes[node].sync_mode = SyncMode::ZipAll;
+            known[node] = true;
+        }
+    }
+    bodies.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Marks the inputs that come into a body from outside, except those of nodes in an inner body.
+fn hold_inputs(nodes: &mut [PlannedNode], inside: &[bool], known: &[bool]) {
+    for source in (0..nodes.len()).filter(|&source| !inside[source]) {
+        for output in 0..nodes[source].outputs.len() {
+            for index in 0..nodes[source].outputs[output].routes.len() {
+                let route = nodes[source].outputs[output].routes[index];
+                let enters = inside[route.node] && !known[route.node];
+                let target = &mut nodes[route.node];
+                target.inputs[route.input].held |= enters && !target.node_type.is_loop();
+            }
+        }
+    }
+}
+
+/// The nodes on the ways from the outputs of a loop back to it.
+fn body(nodes: &[PlannedNode], start: usize) -> Vec<usize> {
+    let mut next = vec![Vec::new(); nodes.len()];
+    let mut previous = vec![Vec::new(); nodes.len()];
+    for (from, node) in nodes.iter().enumerate() {
+        for route in node.outputs.iter().flat_map(|output| &output.routes) {
+            let into_loop = route.node == start;
+            let target = &nodes[route.node];
+            if into_loop && target.inputs[route.input].leads_back {
+                previous[start].push(from);
+            } else if !into_loop {
+                next[from].push(route.node);
+                previous[route.node].push(from);
+            }
+        }
+    }
+    let (after, before) = (reached(&next, start), reached(&previous, start));
+    (0..nodes.len()).filter(|&node| node != start && after[node] && before[node]).collect()
+}
+
+/// A failure is caught if it reaches an input that catches and nothing else but previews.
+fn caught(nodes: &[PlannedNode]) -> Vec<bool> {
+    if !nodes.iter().any(|node| node.node_type.catches_any()) {
+        return vec![false; nodes.len()];
+    }
+    let mut previous = vec![Vec::new(); nodes.len()];
+    let (mut catching, mut escaping) = (Vec::new(), Vec::new());
+    for (from, node) in nodes.iter().enumerate() {
+        let mut ends = true;
+        for route in node.outputs.iter().flat_map(|output| &output.routes) {
+            ends = false;
+            let target = &nodes[route.node];
+            if target.node_type.catches_at(&target.inputs[route.input].name) {
+                catching.push(from);
+            } else {
+                previous[route.node].push(from);
+            }
+        }
+        if ends && node.node_type.role != Role::Preview {
+            escaping.push(from);
+        }
+    }
+    let before = |ends: Vec<usize>| {
+        let mut all = vec![false; nodes.len()];
+        for end in ends {
+            spread(&previous, end, &mut all);
+        }
+        all
+    };
+    let (catches, escapes) = (before(catching), before(escaping));
+    catches.into_iter().zip(escapes).map(|(catches, escapes)| catches && !escapes).collect()
+}
+
+fn reached(next: &[Vec<usize>], start: usize) -> Vec<bool> {
+    let mut all = vec![false; next.len()];
+    spread(next, start, &mut all);
+    all
+}
+
+/// Marks `start` and what can be reached from it.
+fn spread(next: &[Vec<usize>], start: usize, marked: &mut [bool]) {
+    let mut work = vec![start];
+    while let Some(node) = work.pop() {
+        if !std::mem::replace(&mut marked[node], true) {
+            work.extend(&next[node]);
         }
     }
 }

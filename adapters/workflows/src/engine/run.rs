@@ -31,7 +31,7 @@ use crate::{
 /// The order of the events depends only on the graph, the parameters and, where nodes wait for
 /// something outside, on what they wait for.
 ///
-/// When a node fails, the run still delivers what was already on its way downstream of that
+/// When a node fails and no `TryCatch` after it catches that, the run still delivers what was already on its way downstream of that
 /// node, drops all other nodes, and ends as [`RunStatus::Failed`] with the outputs so far.
 #[must_use = "a run does nothing unless its events are awaited"]
 pub struct Run {
@@ -248,21 +248,33 @@ impl Run {
         match result {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => self.remove(index),
-            Poll::Ready(Err(error)) => self.fail(index, &error.to_string()),
+            Poll::Ready(Err(error)) => self.fail(index, &error),
         }
     }
 
-    fn fail(&mut self, index: usize, error: &str) {
+    fn fail(&mut self, index: usize, error: &NodeError) {
         self.remove(index);
         self.shared.close(index);
         let plan = Arc::clone(&self.shared.plan);
         let node = &plan.nodes[index];
-        let event = RunEvent::node(&plan, node, "error").with("error", error);
+        let is_upstream = error.is_upstream();
+        let text = match is_upstream {
+            true => format!("an earlier node failed: {error}"),
+            false => error.to_string(),
+        };
+        let event = RunEvent::node(&plan, node, "error").with("error", text);
         self.shared.lock().push_event(event);
         if self.failure.is_some() {
             return;
         }
-        let error = format!("{error} (node {}, {})", node.id, node.type_name);
+        let error = match is_upstream {
+            true => error.to_string(),
+            false => format!("{error} (node {}, {})", node.id, node.type_name),
+        };
+        if plan.caught[index] || is_upstream {
+            self.shared.fail_outputs(index, &error.into());
+            return;
+        }
         self.failure = Some(Failure { error, steps_left: DRAIN_BUDGET });
         let downstream = downstream(&plan, index);
         for other in (0..self.actors.len()).filter(|&other| !downstream[other]) {
@@ -292,14 +304,24 @@ impl Run {
                     "more than {MAX_EDGE_BUFFER} values wait at property {name} while another \
                      input has none yet"
                 );
-                self.fail(node, &error);
+                self.fail(node, &error.into());
             }
-            // Cannot happen in a graph without cycles, where inputs end one after the other.
+            Growth::NothingBlocked if self.starve_a_loop() => {}
+            // Cannot happen without a loop, where inputs end one after the other.
             Growth::NothingBlocked => {
                 let error = "every node waits for another one".to_owned();
                 self.failure = Some(Failure { error, steps_left: 0 });
             }
         }
+    }
+
+    /// Ends the wait of an innermost loop whose body gives nothing back. True if there is one.
+    fn starve_a_loop(&self) -> bool {
+        let waits = |node: &usize| {
+            self.actors[*node].is_some() && self.shared.lock().waits[*node] == Wait::Feedback
+        };
+        let waiting = self.shared.plan.loops.iter().copied().find(waits);
+        waiting.inspect(|&node| self.shared.starve(node)).is_some()
     }
 
     fn finish(&mut self, status: RunStatus) {

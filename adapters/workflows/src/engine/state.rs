@@ -12,7 +12,10 @@ use super::{
     event::RunEvent,
     plan::{Plan, Route},
 };
-use crate::limits::{EDGE_BUFFER, EVENT_BUFFER, MAX_EDGE_BUFFER};
+use crate::{
+    limits::{EDGE_BUFFER, EVENT_BUFFER, MAX_EDGE_BUFFER},
+    node::NodeError,
+};
 
 /// Collected values by name, in the order of the names.
 pub(super) type Named = BTreeMap<String, Vec<Arc<Value>>>;
@@ -51,6 +54,8 @@ pub(super) enum Wait {
     Other,
     /// A value or the end of its inputs.
     Receive,
+    /// What its own values lead back to it.
+    Feedback,
     /// Room at an input of another node.
     Send { node: usize, input: usize },
 }
@@ -59,6 +64,8 @@ pub(super) enum Wait {
 struct Inbox {
     inputs: Vec<Buffer>,
     readers: Vec<Waker>,
+    /// The node waits for what nothing can give it any more; its next read finds the end.
+    starved: bool,
 }
 
 #[derive(Debug)]
@@ -67,6 +74,8 @@ struct Buffer {
     capacity: usize,
     /// Edges that may still deliver. An edge whose source failed stays open for ever.
     open: usize,
+    /// The failure of a source, if a later node catches it; read after the values.
+    failure: Option<Arc<str>>,
     /// Nobody reads any more; values are dropped on arrival.
     closed: bool,
     writers: Vec<Waker>,
@@ -87,12 +96,14 @@ impl Shared {
             values: VecDeque::new(),
             capacity: EDGE_BUFFER,
             open: edges,
+            failure: None,
             closed: false,
             writers: Vec::new(),
         };
         let inboxes = plan.nodes.iter().map(|node| Inbox {
             inputs: node.inputs.iter().map(|input| buffer(input.edges)).collect(),
             readers: Vec::new(),
+            starved: false,
         });
         let state = State {
             inboxes: inboxes.collect(),
@@ -169,13 +180,14 @@ impl Shared {
         Poll::Ready(())
     }
 
-    /// The next value of one input; `None` after the last.
+    /// The next value of one input; `None` after the last. The error is the failure of an
+    /// earlier node.
     pub(super) fn poll_receive(
         &self,
         cx: &mut Context<'_>,
         node: usize,
         input: usize,
-    ) -> Poll<Option<Arrived>> {
+    ) -> Poll<Result<Option<Arrived>, NodeError>> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let inbox = &mut state.inboxes[node];
@@ -184,23 +196,31 @@ impl Shared {
             let writers = std::mem::take(&mut buffer.writers);
             drop(guard);
             wake(writers);
-            return Poll::Ready(Some(arrived));
+            return Poll::Ready(Ok(Some(arrived)));
+        }
+        if let Some(failure) = &buffer.failure {
+            return Poll::Ready(Err(NodeError::upstream(failure)));
         }
         if buffer.open == 0 || buffer.closed {
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
+        }
+        let leads_back = self.plan.nodes[node].inputs[input].leads_back;
+        if leads_back && std::mem::take(&mut inbox.starved) {
+            return Poll::Ready(Ok(None));
         }
         keep(&mut inbox.readers, cx.waker());
-        state.waits[node] = Wait::Receive;
+        state.waits[node] = if leads_back { Wait::Feedback } else { Wait::Receive };
         Poll::Pending
     }
 
-    /// The next value of any of `inputs`, in the order of arrival; `None` after the last.
+    /// The next value of any of `inputs`, in the order of arrival; `None` after the last. The
+    /// error is the failure of an earlier node.
     pub(super) fn poll_receive_any(
         &self,
         cx: &mut Context<'_>,
         node: usize,
         inputs: &[usize],
-    ) -> Poll<Option<(usize, Arrived)>> {
+    ) -> Poll<Result<Option<(usize, Arrived)>, NodeError>> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let inbox = &mut state.inboxes[node];
@@ -211,14 +231,29 @@ impl Shared {
             let writers = std::mem::take(&mut buffer.writers);
             drop(guard);
             wake(writers);
-            return Poll::Ready(arrived.map(|arrived| (input, arrived)));
+            return Poll::Ready(Ok(arrived.map(|arrived| (input, arrived))));
+        }
+        let failed = |&input: &usize| inbox.inputs[input].failure.as_deref();
+        if let Some(failure) = inputs.iter().find_map(failed) {
+            return Poll::Ready(Err(NodeError::upstream(failure)));
         }
         if inputs.iter().all(|&input| inbox.inputs[input].open == 0 || inbox.inputs[input].closed) {
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
         }
         keep(&mut inbox.readers, cx.waker());
         state.waits[node] = Wait::Receive;
         Poll::Pending
+    }
+
+    /// Drops what waits at one input.
+    pub(super) fn discard(&self, node: usize, input: usize) {
+        let mut state = self.lock();
+        let buffer = &mut state.inboxes[node].inputs[input];
+        let values = std::mem::take(&mut buffer.values);
+        let writers = std::mem::take(&mut buffer.writers);
+        drop(state);
+        drop(values);
+        wake(writers);
     }
 
     /// Whether nothing more will come at any of `inputs`.
@@ -254,6 +289,29 @@ impl Shared {
             writers.append(&mut buffer.writers);
         }
         wake(writers);
+    }
+
+    /// Tells the nodes after `node` that it failed.
+    pub(super) fn fail_outputs(&self, node: usize, failure: &Arc<str>) {
+        let mut readers = Vec::new();
+        let mut state = self.lock();
+        for route in self.plan.nodes[node].outputs.iter().flat_map(|output| &output.routes) {
+            let inbox = &mut state.inboxes[route.node];
+            inbox.inputs[route.input].failure.get_or_insert_with(|| Arc::clone(failure));
+            readers.append(&mut inbox.readers);
+        }
+        drop(state);
+        wake(readers);
+    }
+
+    /// Lets `node` go on, which waits for a value that nothing can give any more.
+    pub(super) fn starve(&self, node: usize) {
+        let mut state = self.lock();
+        let inbox = &mut state.inboxes[node];
+        inbox.starved = true;
+        let readers = std::mem::take(&mut inbox.readers);
+        drop(state);
+        wake(readers);
     }
 
     /// Takes the oldest event and lets the nodes that waited for room go on.

@@ -4,8 +4,10 @@
 mod boolean;
 mod constant;
 mod control;
+mod data;
 mod date;
 mod dictionary;
+mod equality;
 mod input;
 mod json;
 mod list;
@@ -36,9 +38,27 @@ pub(crate) fn standard() -> Vec<NodeType> {
         control::chunk::node(),
         control::collect::node(),
         control::collection::node(),
+        control::count::node(),
+        control::cross::node(),
+        control::distinct::node(),
+        control::drop::node(),
         control::for_each::node(),
         control::r#if::node(),
+        control::last::node(),
+        control::r#loop::node(),
         control::reroute::node(),
+        control::switch::node(),
+        control::take::node(),
+        control::try_catch::node(),
+        control::zip::node(),
+        data::add_column::node(),
+        data::aggregate::node(),
+        data::drop_duplicates::node(),
+        data::filter::node(),
+        data::import_csv::node(),
+        data::select_column::node(),
+        data::slice::node(),
+        data::sort_by_column::node(),
         date::add::node(),
         date::add_time_delta::node(),
         date::date_difference::node(),

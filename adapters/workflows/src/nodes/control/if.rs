@@ -1,3 +1,4 @@
+use super::pairing::Pairing;
 use crate::nodes::prelude::*;
 
 #[derive(Deserialize)]
@@ -6,10 +7,7 @@ struct If {
     value: Value,
 }
 
-/// Values and conditions are paired in their order. The side that ends first lends its last
-/// item to the rest of the other, so one condition can rule a whole stream. A side without
-/// an edge, or whose condition never came, uses the node's own property; a connected value
-/// that never came gives nothing.
+/// See [`Pairing`] for which condition decides about which value.
 pub(in crate::nodes) fn node() -> NodeType {
     NodeType::new(
         "nodetool.control.If",
@@ -21,25 +19,14 @@ pub(in crate::nodes) fn node() -> NodeType {
     .property(Property::any("value").describe("What is forwarded."))
     .output("if_true", TypeDescriptor::any())
     .output("if_false", TypeDescriptor::any())
-    .stream(
-        &["condition", "value"],
-        |p: If, mut inputs: Inputs, context: NodeContext| async move {
-            let mut condition = p.condition;
-            let mut value = (!context.is_connected("value")).then(|| Arc::new(p.value));
-            let mut forwarded = false;
-            loop {
-                let next_condition = inputs.next("condition").await?;
-                let next_value = inputs.next("value").await?;
-                if forwarded && next_condition.is_none() && next_value.is_none() {
-                    return Ok(());
-                }
-                condition = next_condition.map_or(condition, |next| python::truthy(&next));
-                value = next_value.or(value);
-                let Some(value) = &value else { return Ok(()) };
-                let side = if condition { "if_true" } else { "if_false" };
-                context.emit(side, Arc::clone(value)).await;
-                forwarded = true;
-            }
-        },
-    )
+    .stream(&["condition", "value"], |p: If, mut inputs: Inputs, context: NodeContext| async move {
+        let own = ("condition", p.condition.into());
+        let mut pairs = Pairing::new(&context, own, ("value", p.value));
+        while let Some((condition, value)) = pairs.next(&mut inputs).await? {
+            let side = if python::truthy(&condition) { "if_true" } else { "if_false" };
+            context.emit(side, value).await;
+        }
+        Ok(())
+    })
+    .forwards()
 }

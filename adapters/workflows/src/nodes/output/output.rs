@@ -29,5 +29,6 @@ pub(in crate::nodes) fn node() -> NodeType {
             }
             Ok(())
         })
+        .forwards()
         .role(Role::Output)
 }

@@ -18,5 +18,6 @@ pub(in crate::nodes) fn node() -> NodeType {
         }
         Ok(())
     })
+    .forwards()
     .role(Role::Preview)
 }
