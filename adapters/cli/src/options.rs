@@ -11,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// A gateway hands work to nodes: machines that run workflows and commands and stream the results back over one WebSocket. This is
 /// the node, with a small gateway to develop against.
 #[derive(Debug, Parser)]
-#[command(name = "clawnode", version, after_long_help = AFTER_HELP)]
+#[command(name = "clawnode", version, after_long_help = after_help())]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -19,14 +19,13 @@ pub(crate) struct Options {
     pub(crate) logging: Logging,
 }
 
-const AFTER_HELP: &str = "\
-Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
+fn after_help() -> String {
+    format!(
+        "\
+Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN. The option goes
+before the variable.
 
-For OpenClaw gateways these are read as well:
-  OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD  the gateway's token and password, unless an option gives them
-  OPENCLAW_HANDSHAKE_TIMEOUT_MS                      how long the gateway may take to let this node in (default: 15000)
-  OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1               ws:// to gateways of any name; never to public addresses
-  CF_ACCESS_CLIENT_ID, CF_ACCESS_CLIENT_SECRET       a service token of Cloudflare Access, sent over wss:// only
+{OPENCLAW_ENVIRONMENT}
 
 Exit codes:
   0    done, or stopped as asked
@@ -36,11 +35,21 @@ Exit codes:
   4    the gateway cannot be reached, or has no node to do the work
   130  interrupted: `run` at once, the servers at the second signal
 
-Try it: clawnode demo";
+Try it: clawnode demo"
+    )
+}
+
+const OPENCLAW_ENVIRONMENT: &str = "\
+For OpenClaw gateways these environment variables are read as well:
+  OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD  the gateway's token and password, unless an option gives them
+  OPENCLAW_HANDSHAKE_TIMEOUT_MS                      how long the gateway may take to let this node in (default: 15000)
+  OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1               ws:// to gateways of any name; never to public addresses
+  CF_ACCESS_CLIENT_ID, CF_ACCESS_CLIENT_SECRET       a service token of Cloudflare Access, sent over wss:// only";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Be a node: connect to a gateway and do its work until stopped
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Connect(Box<Connect>),
     /// Find out why a node does not get work from its gateway, or that all is well: one line a check, and for each failure what to do
     ///
@@ -49,6 +58,7 @@ pub(crate) enum Command {
     /// approval, as it does with `connect`.
     ///
     /// Exit codes: 0 nothing failed, though there may be warnings; 1 a check failed; 2 the command line is not as it should be.
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Doctor(Box<Doctor>),
     /// Be a gateway for development: nodes and an HTTP API on one port
     Gateway(Gateway),
@@ -65,6 +75,7 @@ pub(crate) enum Command {
     /// Who this machine is to OpenClaw gateways
     Identity(Identity),
     /// Be an operator of an OpenClaw gateway: see its nodes, approve them, and ask them to do something
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Openclaw(Openclaw),
     /// See it work: a gateway, a node and a workflow in one process
     Demo,
@@ -168,7 +179,7 @@ pub(crate) struct Doctor {
 /// Who a node is, how it proves it, and what it serves.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
-    /// What the gateway speaks; auto finds out, and remembers
+    /// What the gateway speaks; `auto` finds out, which takes a second with a nodetool gateway, and remembers
     #[arg(long, env = "CLAWNODE_PROTOCOL", value_enum, default_value = "auto", help_heading = GATEWAY)]
     pub(crate) protocol: Protocol,
     #[command(flatten, next_help_heading = GATEWAY)]
@@ -315,7 +326,7 @@ pub(crate) enum Ask {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
-    /// Whichever the gateway speaks
+    /// Whichever the gateway speaks: an OpenClaw gateway speaks first, and has a second for it
     Auto,
     /// The gateway protocol of NodeTool
     Nodetool,
