@@ -75,7 +75,9 @@ async fn custom_message() {
     }
     connection.custom(r#"{"type":"bye"}"#);
     connection.closed().await;
-    assert_eq!(ended(example).await, "stopped as asked\n");
+    let said = ended(example).await;
+    assert!(said.starts_with("said: Hello { from: \"me\" }\n"), "{said}");
+    assert!(said.ends_with("stopped as asked\n"), "{said}");
 }
 
 async fn custom(connection: &mut Connection) -> Value {

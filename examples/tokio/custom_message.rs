@@ -1,16 +1,25 @@
-//! Messages of a type of your own, both ways: this node says hello, and answers questions.
+//! Messages of types of your own, both ways: this node says hello, and answers questions.
 //!
 //! `cargo run -p clawnode-examples --bin custom_message -- ws://127.0.0.1:8080`
 //!
-//! The gateway must know them too. (The development gateway logs such messages and sends none.)
+//! The gateway must know them too. The development gateway sends none and only logs that one came: start it with
+//! `clawnode gateway --log debug` to see the hello.
 
 use clawnode_tokio::{Event, Handle, Node, NodeEvent};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
-struct Question {
-    text: String,
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FromGateway {
+    Question { text: String },
+    Bye,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ToGateway {
+    Hello { from: String },
+    Answer { text: String },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,30 +31,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = handle.events();
     let run = tokio::spawn(node.run());
     while let Some(event) = events.next().await {
-        match event {
-            Event::Node(NodeEvent::Ready) => {
-                say(&handle, json!({ "type": "hello", "from": "me" })).await;
-            }
-            Event::Node(NodeEvent::Custom { kind, text }) if kind == "question" => {
-                let answer = match serde_json::from_str::<Question>(&text) {
-                    Ok(question) => format!("{}? I do not know.", question.text),
-                    Err(error) => format!("I do not understand: {error}"),
-                };
-                say(&handle, json!({ "type": "answer", "text": answer })).await;
-            }
-            Event::Node(NodeEvent::Custom { kind, .. }) if kind == "bye" => {
-                handle.stop(std::time::Duration::from_secs(5));
-            }
-            _ => {}
+        if let Event::Node(NodeEvent::Ready) = event {
+            say(&handle, ToGateway::Hello { from: "me".to_owned() }).await;
         }
+        let text = match event.message() {
+            Some(Ok(FromGateway::Question { text })) => format!("{text}? I do not know."),
+            Some(Ok(FromGateway::Bye)) => {
+                handle.stop(std::time::Duration::from_secs(5));
+                continue;
+            }
+            // Another `type` is among what it does not understand.
+            Some(Err(error)) => format!("I do not understand: {error}"),
+            None => continue,
+        };
+        say(&handle, ToGateway::Answer { text }).await;
     }
     println!("{}", run.await?);
     Ok(())
 }
 
 /// The application's own messages are never repeated: what still matters must be said again after the next `Ready`.
-async fn say(handle: &Handle, message: Value) {
-    if let Err(error) = handle.send_custom(message.to_string()).await {
-        println!("not said: {error}");
+async fn say(handle: &Handle, message: ToGateway) {
+    match handle.send_message(&message).await {
+        Ok(()) => println!("said: {message:?}"),
+        Err(error) => println!("not said: {error}"),
     }
 }

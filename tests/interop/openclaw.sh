@@ -96,19 +96,19 @@ pair_by_setup_code() {
     local code
     code=$(operator setup-code --public-url "$URL")
     node paired --pair "$code"
-    said paired 'registered and ready' && until_true 10 which_sh paired
+    said paired 'registered; it gets' && until_true 10 which_sh paired
 }
 a_used_code_is_no_obstacle() { # the same command line again, as a service manager would give it
     local code
     code=$(operator setup-code --public-url "$URL")
     node paired --pair "$code"
-    said paired 'registered and ready' || return 1
+    said paired 'registered; it gets' || return 1
     node paired --pair "$code"
-    said paired 'registered and ready'
+    said paired 'registered; it gets'
 }
 reconnect_with_device_token() {
     node paired --url "$URL"
-    said paired 'registered and ready' && which_sh paired | grep /sh
+    said paired 'registered; it gets' && which_sh paired | grep /sh
 }
 one_identity_twice() {
     start twin "$CLAWNODE_BIN" connect --data-dir "$WORK/paired" --url "$URL"
@@ -127,7 +127,7 @@ no_token() {
 two_approvals() {
     node shared --url "$URL" --auth-token "$TOKEN"
     said shared 'approve it on the gateway: openclaw devices approve' && operator approve --all || return 1
-    said shared 'registered and ready' 30 && said shared 'approves what this node may do' || return 1
+    said shared 'registered; it gets' 30 && said shared 'approves what this node may do' || return 1
     refused 'pairing changed' which_sh shared || return 1
     operator approve --all && said shared 'what this node may do is approved' && until_true 5 which_sh shared
 }
@@ -135,23 +135,23 @@ a_rejected_surface() {
     local request
     lab rejected 3 lab.sleep
     said rejected PAIRING_REQUIRED && operator approve --all || return 1
-    said rejected 'registered and ready' 30 && until_true 10 pending_request || return 1
+    said rejected 'registered; it gets' 30 && until_true 10 pending_request || return 1
     request=$(pending_request) && operator call node.pair.reject "{\"requestId\":\"$request\"}" || return 1
     # It hears nothing of it and stays. Connecting again asks again.
     connected rejected && refused 'pairing changed' sleeps rejected || return 1
     lab rejected 3 lab.sleep
-    said rejected 'registered and ready' && until_true 10 pending_request && [ "$(pending_request)" != "$request" ] || return 1
+    said rejected 'registered; it gets' && until_true 10 pending_request && [ "$(pending_request)" != "$request" ] || return 1
     operator approve --all && said rejected 'what this node may do is approved' && until_true 5 sleeps rejected || return 1
     stop rejected
 }
 pending_request() { operator call node.pair.list | sed -n 's/.*"requestId": "\([^"]*\)".*/\1/p' | grep .; }
 commands_of_an_application() {
     lab lab 1 lab.sleep lab.fail
-    approve && said lab 'registered and ready' 40 && approve && until_true 10 sleeps lab
+    approve && said lab 'registered; it gets' 40 && approve && until_true 10 sleeps lab
 }
 surface_expansion() {
     lab lab 1 lab.sleep lab.fail lab.large
-    said lab 'registered and ready' || return 1
+    said lab 'registered; it gets' || return 1
     until_true 5 sleeps lab || return 1 # the old part still works
     operator invoke lab lab.large '{"bytes":10}' && return 1
     approve 10 && until_true 10 operator invoke lab lab.large '{"bytes":10}'
@@ -164,7 +164,7 @@ revoked_token() {
     : >"$WORK/shared.log"
     operator call device.token.revoke "{\"deviceId\":\"$(device shared)\",\"role\":\"node\"}" || return 1
     said shared 'device removed' 10 && said shared 'approve it on the gateway: openclaw devices approve' || return 1
-    approve && said shared 'registered and ready' 30 && until_true 10 which_sh shared
+    approve && said shared 'registered; it gets' 30 && until_true 10 which_sh shared
 }
 changed_secret() {
     local old=$TOKEN
@@ -192,7 +192,7 @@ falsified() { # CODE OPTION...; the device that was approved after a rejection, 
     tap "$@" || return 1
     LAB_URL=$TAP lab falsified 3 lab.sleep
     said tap "refused $code" && said falsified "$code" || return 1
-    never_said falsified 'registered and ready' && never_said falsified "$TOKEN"
+    never_said falsified 'registered; it gets' && never_said falsified "$TOKEN"
 }
 wrong_key() {
     LAB_SIGNING_SEED=9 falsified DEVICE_AUTH_SIGNATURE_INVALID && stop falsified
@@ -211,7 +211,7 @@ stale_clock() {
     for off in -110000 115000; do
         tap --clock $off || return 1
         LAB_URL=$TAP lab falsified 3 lab.sleep
-        said falsified 'registered and ready' || return 1
+        said falsified 'registered; it gets' || return 1
         stop falsified
     done
 }
@@ -224,7 +224,7 @@ wrong_range() {
     for range in 3,3 3,4; do
         tap --range $range || return 1
         LAB_URL=$TAP lab falsified 3 lab.sleep
-        said falsified 'registered and ready' || return 1
+        said falsified 'registered; it gets' || return 1
         stop falsified
     done
 }
@@ -232,7 +232,7 @@ an_older_gateway() { # what says no to version 4 is the proxy; who lets version 
     stop lab
     tap --older || return 1
     LAB_URL=$TAP lab lab 1 lab.sleep lab.fail lab.large
-    said tap '^2 connect \[3,3\]' && said lab 'registered and ready' && until_true 10 sleeps lab || return 1
+    said tap '^2 connect \[3,3\]' && said lab 'registered; it gets' && until_true 10 sleeps lab || return 1
     times_said tap '^1 connect \[4,4\]' 1 && stop lab
 }
 
@@ -270,7 +270,7 @@ not_ready_while_draining() {
     stop lab
     tap || return 1
     LAB_URL=$TAP lab lab 1 lab.sleep lab.fail lab.large
-    said lab 'registered and ready' && until_true 10 sleeps lab || return 1
+    said lab 'registered; it gets' && until_true 10 sleeps lab || return 1
     operator invoke lab lab.sleep '{"millis":6000}' &
     asked=$!
     until_true 10 times_said tap 'invoke lab.sleep' 2 || return 1
@@ -283,15 +283,15 @@ a_connect_of_65_536_bytes() {
     local bytes
     tap || return 1
     LAB_URL=$TAP LAB_BULK=1000 LAB_PATH_BYTES=1000 lab bulky 4
-    said bulky PAIRING_REQUIRED && operator approve --all && said bulky 'registered and ready' 30 || return 1
+    said bulky PAIRING_REQUIRED && operator approve --all && said bulky 'registered; it gets' 30 || return 1
     approve && until_true 10 operator invoke bulky lab.bulk.1 || return 1
     bytes=$(connect_bytes) && stop bulky
     LAB_URL=$TAP LAB_BULK=1000 LAB_PATH_BYTES=$((1000 + 65536 - bytes)) lab bulky 4
-    said bulky 'registered and ready' && [ "$(connect_bytes)" = 65536 ] && until_true 10 operator invoke bulky lab.bulk.1 || return 1
+    said bulky 'registered; it gets' && [ "$(connect_bytes)" = 65536 ] && until_true 10 operator invoke bulky lab.bulk.1 || return 1
     stop bulky
     # One more, and the path stays at home.
     LAB_URL=$TAP LAB_BULK=1000 LAB_PATH_BYTES=$((1001 + 65536 - bytes)) lab bulky 4
-    said bulky 'registered and ready' && [ "$(connect_bytes)" -lt $((bytes - 1000)) ] && until_true 10 operator invoke bulky lab.bulk.1 || return 1
+    said bulky 'registered; it gets' && [ "$(connect_bytes)" -lt $((bytes - 1000)) ] && until_true 10 operator invoke bulky lab.bulk.1 || return 1
     stop bulky
     # Without a path there is nothing to leave out.
     LAB_URL=$TAP LAB_BULK=5000 lab bulky 4
@@ -324,7 +324,7 @@ connecting_while_it_starts() {
 asked_to_restart() {
     : >"$WORK/lab.log"
     operator call gateway.restart.request '{"reason":"interop"}' || return 1
-    said lab 'gateway restarting' 30 && said lab 'registered and ready' 60 && until_true 10 sleeps lab && until_true 40 connected shared
+    said lab 'gateway restarting' 30 && said lab 'registered; it gets' 60 && until_true 10 sleeps lab && until_true 40 connected shared
 }
 stop_politely() {
     until_true 20 connected shared || return 1

@@ -316,12 +316,17 @@ pub(crate) fn with_token(
     token: &Token,
     environment: &Environment,
 ) -> Result<NodeBuilder, Failure> {
-    Ok(match (&token.auth_token_file, read_token(token)?, &environment.token) {
+    let given = read_token(token)?.or_else(|| environment.token.clone());
+    if given.as_ref().is_some_and(Secret::is_ordinary) {
+        tracing::warn!(
+            "the token is an ordinary word or number: easily guessed, and where the gateway says that word the log has [hidden]; take a random one, such as `openssl rand -hex 32` prints"
+        );
+    }
+    Ok(match (&token.auth_token_file, given) {
         // Read once here for an early error, and from then on at each attempt.
-        (Some(file), _, _) => builder.token_file(file),
-        (None, Some(token), _) => builder.token(token.expose()),
-        (None, None, Some(token)) => builder.token(token.expose()),
-        (None, None, None) => builder,
+        (Some(file), _) => builder.token_file(file),
+        (None, Some(token)) => builder.token(token.expose()),
+        (None, None) => builder,
     })
 }
 

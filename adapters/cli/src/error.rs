@@ -35,6 +35,17 @@ impl Failure {
         &self.message
     }
 
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// The same, and one thing more to do about it.
+    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
+        self.message.push('\n');
+        self.message.push_str(advice);
+        self
+    }
+
     /// Says what happened, on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {

@@ -16,15 +16,31 @@ use crate::connect::{fingerprint, password, with_token};
 use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
-use crate::options::{self, Ask};
+use crate::options::{self, Ask, OPENCLAW_URL};
 
 /// Connects as an operator, asks, shows the answer, and is gone.
 pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
     let node = describe(&options)?;
-    connected(node, async |operator| {
+    let answer = connected(node, async |operator| {
         Asking { operator, json: options.json }.run(&options.ask).await
-    })
-    .await
+    });
+    answer.await.map_err(|failure| saying_where(failure, &options))
+}
+
+/// Where was asked, for those who did not say where.
+fn saying_where(failure: Failure, options: &options::Openclaw) -> Failure {
+    if options.url.is_some() || !matches!(failure.code(), REFUSED | UNAVAILABLE) {
+        return failure;
+    }
+    let public_url = match &options.ask {
+        Ask::SetupCode { public_url: Some(_), .. } => {
+            ", as --public-url only says where devices will reach it"
+        }
+        _ => "",
+    };
+    failure.with_advice(&format!(
+        "this was {OPENCLAW_URL}, the default; another gateway is given with --url{public_url}"
+    ))
 }
 
 /// Does something with a connection, which ends afterwards.
@@ -80,8 +96,8 @@ fn refused(why: &dyn std::error::Error) -> Failure {
 fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     let environment = Environment::read()?;
     let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
-    let builder =
-        Node::builder(&options.url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+    let url = options.url.as_deref().unwrap_or(OPENCLAW_URL);
+    let builder = Node::builder(url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let version = env!("CARGO_PKG_VERSION");
     // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
     let identity = if builder.is_loopback() {
@@ -299,3 +315,31 @@ pub(crate) fn failed(error: OperatorError) -> Failure {
 /// Everything that the commands here ask for.
 const SCOPES: [&str; 5] =
     ["operator.read", "operator.write", "operator.admin", "operator.pairing", "operator.approvals"];
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::options::{Command, Options};
+
+    #[test]
+    fn who_does_not_say_where_to_ask_is_told_where_that_was() {
+        let told = |arguments: &[&str], code: u8| {
+            let arguments = [&["clawnode", "openclaw"], arguments].concat();
+            let Command::Openclaw(options) = Options::parse_from(arguments).command else {
+                panic!("it is another command")
+            };
+            saying_where(Failure::new(code, "nobody there"), &options).message().to_owned()
+        };
+        assert_eq!(
+            told(&["nodes"], UNAVAILABLE),
+            "nobody there\nthis was ws://127.0.0.1:18789, the default; another gateway is given with --url"
+        );
+        let code = ["setup-code", "--public-url", "wss://gate.example"];
+        assert!(told(&code, REFUSED).ends_with("where devices will reach it"));
+        let with_url = [&code[..], &["--url", "wss://gate.example"]].concat();
+        assert_eq!(told(&with_url, UNAVAILABLE), "nobody there");
+        assert_eq!(told(&["nodes"], FAILED), "nobody there", "the gateway was asked");
+    }
+}

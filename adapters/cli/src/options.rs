@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 /// A node of an agent gateway in one small program.
@@ -11,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 /// A gateway hands work to nodes: machines that run workflows and commands and stream the results back over one WebSocket. This is
 /// the node, with a small gateway to develop against.
 #[derive(Debug, Parser)]
-#[command(name = "clawnode", version, after_long_help = AFTER_HELP)]
+#[command(name = "clawnode", version, after_long_help = after_help())]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -19,14 +19,13 @@ pub(crate) struct Options {
     pub(crate) logging: Logging,
 }
 
-const AFTER_HELP: &str = "\
-Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN.
+fn after_help() -> String {
+    format!(
+        "\
+Every option but --param can be given as an environment variable: CLAWNODE_ and its name, such as CLAWNODE_AUTH_TOKEN. The option goes
+before the variable.
 
-For OpenClaw gateways these are read as well:
-  OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD  the gateway's token and password, unless an option gives them
-  OPENCLAW_HANDSHAKE_TIMEOUT_MS                      how long the gateway may take to let this node in (default: 15000)
-  OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1               ws:// to gateways of any name; never to public addresses
-  CF_ACCESS_CLIENT_ID, CF_ACCESS_CLIENT_SECRET       a service token of Cloudflare Access, sent over wss:// only
+{OPENCLAW_ENVIRONMENT}
 
 Exit codes:
   0    done, or stopped as asked
@@ -36,11 +35,21 @@ Exit codes:
   4    the gateway cannot be reached, or has no node to do the work
   130  interrupted: `run` at once, the servers at the second signal
 
-Try it: clawnode demo";
+Try it: clawnode demo"
+    )
+}
+
+const OPENCLAW_ENVIRONMENT: &str = "\
+For OpenClaw gateways these environment variables are read as well:
+  OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_PASSWORD  the gateway's token and password, unless an option gives them
+  OPENCLAW_HANDSHAKE_TIMEOUT_MS                      how long the gateway may take to let this node in (default: 15000)
+  OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1               ws:// to gateways of any name; never to public addresses
+  CF_ACCESS_CLIENT_ID, CF_ACCESS_CLIENT_SECRET       a service token of Cloudflare Access, sent over wss:// only";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Be a node: connect to a gateway and do its work until stopped
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Connect(Box<Connect>),
     /// Find out why a node does not get work from its gateway, or that all is well: one line a check, and for each failure what to do
     ///
@@ -49,6 +58,7 @@ pub(crate) enum Command {
     /// approval, as it does with `connect`.
     ///
     /// Exit codes: 0 nothing failed, though there may be warnings; 1 a check failed; 2 the command line is not as it should be.
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Doctor(Box<Doctor>),
     /// Be a gateway for development: nodes and an HTTP API on one port
     Gateway(Gateway),
@@ -65,6 +75,7 @@ pub(crate) enum Command {
     /// Who this machine is to OpenClaw gateways
     Identity(Identity),
     /// Be an operator of an OpenClaw gateway: see its nodes, approve them, and ask them to do something
+    #[command(after_long_help = OPENCLAW_ENVIRONMENT)]
     Openclaw(Openclaw),
     /// See it work: a gateway, a node and a workflow in one process
     Demo,
@@ -89,7 +100,7 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
     /// What to log to stderr: error, warn, info, debug, trace, or by module as in `info,clawnode_runtime=debug`
-    #[arg(long, global = true, display_order = 100, env = "CLAWNODE_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, display_order = 100, env = "CLAWNODE_LOG", value_name = "FILTER", help_heading = LOGGING)]
     pub(crate) log: Option<String>,
     /// How log lines look
     #[arg(
@@ -98,7 +109,8 @@ pub(crate) struct Logging {
         display_order = 101,
         env = "CLAWNODE_LOG_FORMAT",
         value_enum,
-        default_value = "text"
+        default_value = "text",
+        help_heading = LOGGING
     )]
     pub(crate) log_format: LogFormat,
 }
@@ -112,26 +124,27 @@ pub(crate) enum LogFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").args(["url", "pair"]).required(true).multiple(true))]
 pub(crate) struct Connect {
-    /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7; not needed with --pair
-    #[arg(long, env = "CLAWNODE_URL", value_name = "URL", required_unless_present = "pair")]
+    /// The gateway, such as ws://127.0.0.1:8080 or wss://example.org/nodes?tenant=7
+    #[arg(long, env = "CLAWNODE_URL", value_name = "URL", help_heading = GATEWAY)]
     pub(crate) url: Option<String>,
     /// Pair with an OpenClaw gateway by its setup code (oc-pair://...) or join link (https://.../j/...); good once
-    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true)]
+    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true, help_heading = GATEWAY)]
     pub(crate) pair: Option<String>,
     #[command(flatten)]
     pub(crate) node: Node,
     /// Seconds between heartbeats; a gateway silent for two of them is given up
-    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds)]
+    #[arg(long, env = "CLAWNODE_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = positive_seconds, help_heading = GATEWAY)]
     pub(crate) heartbeat_interval: Duration,
     /// Seconds before the first reconnect; doubles with each failure (default: 5, and 1 if the gateway is known to speak openclaw)
-    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, help_heading = GATEWAY)]
     pub(crate) reconnect_delay: Option<Duration>,
     /// The most seconds between reconnects (default: 60, and 30 if the gateway is known to speak openclaw)
-    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, help_heading = GATEWAY)]
     pub(crate) max_reconnect_delay: Option<Duration>,
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
-    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
+    #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds, help_heading = WORK)]
     pub(crate) stop_grace: Duration,
     /// Record all that happens to this node to FILE, for `clawnode replay`
     ///
@@ -141,78 +154,79 @@ pub(crate) struct Connect {
     /// The recording holds what the gateway says and what workflows and commands answer, so treat it like the data
     /// itself; only its owner may read the file. Tokens, and values in the query of the URL, are replaced by stand-ins
     /// of equal length.
-    #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE")]
+    #[arg(long, env = "CLAWNODE_RECORD", value_name = "FILE", help_heading = RECORDING)]
     pub(crate) record: Option<PathBuf>,
     /// The most MiB of one file of a recording
-    #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "CLAWNODE_RECORD_LIMIT", value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(1..), help_heading = RECORDING)]
     pub(crate) record_limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The gateway (default: the one that this machine's data folder knows, or else ws://127.0.0.1:18789)
-    #[arg(long, env = "CLAWNODE_URL", value_name = "URL")]
+    #[arg(long, env = "CLAWNODE_URL", value_name = "URL", help_heading = GATEWAY)]
     pub(crate) url: Option<String>,
     /// Check this setup code or join link, without using it up
-    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true)]
+    #[arg(long, env = "CLAWNODE_PAIR", value_name = "CODE|URL", hide_env_values = true, help_heading = GATEWAY)]
     pub(crate) pair: Option<String>,
     #[command(flatten)]
     pub(crate) node: Node,
     /// Print JSON in place of lines
-    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new(), help_heading = None)]
     pub(crate) json: bool,
 }
 
 /// Who a node is, how it proves it, and what it serves.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
-    /// What the gateway speaks; auto finds out, and remembers
-    #[arg(long, env = "CLAWNODE_PROTOCOL", value_enum, default_value = "auto")]
+    /// What the gateway speaks; `auto` finds out, which takes a second with a nodetool gateway, and remembers
+    #[arg(long, env = "CLAWNODE_PROTOCOL", value_enum, default_value = "auto", help_heading = GATEWAY)]
     pub(crate) protocol: Protocol,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = GATEWAY)]
     pub(crate) token: Token,
-    /// An OpenClaw gateway's password (OPENCLAW_GATEWAY_PASSWORD is read as well)
-    #[arg(long, env = "CLAWNODE_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
-    pub(crate) password: Option<String>,
-    /// What people call this node on an OpenClaw gateway (default: this machine's name)
-    #[arg(long, env = "CLAWNODE_DISPLAY_NAME", value_name = "NAME")]
-    pub(crate) display_name: Option<String>,
+    /// A folder of workflows, one JSON file each; read again whenever it changes
+    #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR", help_heading = WORK)]
+    pub(crate) workflows: Option<PathBuf>,
     /// Serve only these commands
-    #[arg(long, env = "CLAWNODE_COMMANDS", value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, env = "CLAWNODE_COMMANDS", value_name = "NAME,...", value_delimiter = ',', help_heading = WORK)]
     pub(crate) commands: Vec<String>,
-    /// The SHA-256 fingerprint of the one certificate that the gateway may show
-    #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
-    pub(crate) tls_fingerprint: Option<String>,
-    /// Where this node keeps its identity and the tokens it was given (default: the platform's place for such data)
-    #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    /// This node's name, unique among the gateway's nodes (default: node- and a random id)
+    #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID", help_heading = NODETOOL)]
+    pub(crate) node_id: Option<String>,
+    /// The user that this node works for, and that requests without a user mean
+    #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID", default_value = "1", help_heading = NODETOOL)]
+    pub(crate) user_id: String,
+    /// Another user whose requests are taken; may be given several times
+    #[arg(long, env = "CLAWNODE_ALLOW_USER", value_name = "ID", value_delimiter = ',', help_heading = NODETOOL)]
+    pub(crate) allow_user: Vec<String>,
     /// Where the token goes; `query` and `both` are for gateways that do not read the header
     #[arg(
         long,
         env = "CLAWNODE_TOKEN_IN",
         value_enum,
         default_value = "header",
-        value_name = "WHERE"
+        value_name = "WHERE",
+        help_heading = NODETOOL
     )]
     pub(crate) token_in: TokenIn,
-    /// This node's name, unique among the gateway's nodes (default: node- and a random id)
-    #[arg(long, env = "CLAWNODE_NODE_ID", value_name = "ID")]
-    pub(crate) node_id: Option<String>,
-    /// The user that this node works for, and that requests without a user mean
-    #[arg(long, env = "CLAWNODE_USER_ID", value_name = "ID", default_value = "1")]
-    pub(crate) user_id: String,
-    /// Another user whose requests are taken; may be given several times
-    #[arg(long, env = "CLAWNODE_ALLOW_USER", value_name = "ID", value_delimiter = ',')]
-    pub(crate) allow_user: Vec<String>,
-    /// A folder of workflows, one JSON file each; read again whenever it changes
-    #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
-    pub(crate) workflows: Option<PathBuf>,
+    /// What people call this node on an OpenClaw gateway (default: this machine's name)
+    #[arg(long, env = "CLAWNODE_DISPLAY_NAME", value_name = "NAME", help_heading = OPENCLAW)]
+    pub(crate) display_name: Option<String>,
+    /// An OpenClaw gateway's password (OPENCLAW_GATEWAY_PASSWORD is read as well)
+    #[arg(long, env = "CLAWNODE_PASSWORD", value_name = "PASSWORD", hide_env_values = true, help_heading = OPENCLAW)]
+    pub(crate) password: Option<String>,
+    /// Where this node keeps its identity and the tokens it was given (default: the platform's place for such data)
+    #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR", help_heading = OPENCLAW)]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Trust the certificates in this PEM file in place of the system's
-    #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
+    #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE", help_heading = TLS)]
     pub(crate) tls_ca: Option<PathBuf>,
+    /// The SHA-256 fingerprint of the one certificate that the gateway may show
+    #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX", help_heading = TLS)]
+    pub(crate) tls_fingerprint: Option<String>,
     /// Connect through this HTTP proxy (http://user:password@host:port); without it HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY
     /// are heeded, as curl does
-    #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true, help_heading = TLS)]
     pub(crate) proxy: Option<String>,
 }
 
@@ -241,15 +255,9 @@ pub(crate) enum IdentityCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct Openclaw {
-    /// The gateway
-    #[arg(
-        long,
-        global = true,
-        env = "CLAWNODE_URL",
-        value_name = "URL",
-        default_value = "ws://127.0.0.1:18789"
-    )]
-    pub(crate) url: String,
+    /// The gateway (default: ws://127.0.0.1:18789)
+    #[arg(long, global = true, env = "CLAWNODE_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
     /// The gateway's password (OPENCLAW_GATEWAY_PASSWORD is read as well)
@@ -307,7 +315,7 @@ pub(crate) enum Ask {
     },
     /// Make a setup code, good for pairing one device within ten minutes
     SetupCode {
-        /// Where the device will reach the gateway
+        /// Where the device will reach the gateway, as the code is to say; the gateway itself is asked at --url
         #[arg(long, env = "CLAWNODE_PUBLIC_URL", value_name = "URL")]
         public_url: Option<String>,
         /// Pair the device without any right to run commands
@@ -318,7 +326,7 @@ pub(crate) enum Ask {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
-    /// Whichever the gateway speaks
+    /// Whichever the gateway speaks: an OpenClaw gateway speaks first, and has a second for it
     Auto,
     /// The gateway protocol of NodeTool
     Nodetool,
@@ -538,6 +546,17 @@ fn param(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Where an OpenClaw gateway listens on its own machine.
+pub(crate) const OPENCLAW_URL: &str = "ws://127.0.0.1:18789";
+
+const GATEWAY: &str = "Gateway";
+const WORK: &str = "Work";
+const NODETOOL: &str = "Gateways that speak nodetool";
+const OPENCLAW: &str = "OpenClaw gateways";
+const TLS: &str = "TLS and proxy";
+const RECORDING: &str = "Recording";
+const LOGGING: &str = "Logging";
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -562,6 +581,40 @@ mod tests {
                 assert_eq!(actual, Some(expected.as_str()), "{} --{id}", command.get_name());
             }
         }
+    }
+
+    #[test]
+    fn the_options_of_a_node_stand_under_headings() {
+        let mut options = Options::command();
+        options.build();
+        let connect = options.find_subcommand("connect").expect("there is such a command");
+        let mut headings: Vec<_> = connect
+            .get_arguments()
+            .filter(|argument| argument.get_id() != "help")
+            .map(|argument| argument.get_help_heading().unwrap_or_else(|| panic!("{argument}")))
+            .collect();
+        headings.sort_unstable();
+        headings.dedup();
+        assert_eq!(
+            headings,
+            [GATEWAY, NODETOOL, LOGGING, OPENCLAW, RECORDING, TLS, WORK],
+            "in alphabetical order"
+        );
+    }
+
+    #[test]
+    fn a_node_wants_a_place_to_connect_to_and_says_both_ways_to_name_one() {
+        let parse = |more: &[&str]| {
+            Options::try_parse_from([&["clawnode", "connect"], more].concat())
+                .map_err(|error| error.to_string())
+        };
+        for place in
+            [&["--url", "ws://a"][..], &["--pair", "x"], &["--url", "ws://a", "--pair", "x"]]
+        {
+            assert!(parse(place).is_ok(), "{place:?}");
+        }
+        let problem = parse(&[]).expect_err("there is no gateway");
+        assert!(problem.contains("--url <URL>|--pair <CODE|URL>"), "{problem}");
     }
 
     #[test]

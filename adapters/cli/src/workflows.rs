@@ -32,7 +32,7 @@ pub(crate) fn commands(folder: Option<&Path>) -> Result<Commands, Failure> {
     Ok(Commands::new(Engine::new(NodeLibrary::standard().into()), directory))
 }
 
-/// Registers everything that `commands` can do.
+/// Registers everything that `commands` can do, [`COMMANDS`] among it.
 pub(crate) fn serve(builder: NodeBuilder, commands: &Commands) -> NodeBuilder {
     let [list, get, validate, nodes, info, run, workflow] =
         std::array::from_fn(|_| commands.clone());
@@ -105,3 +105,13 @@ async fn drive(context: &Context, mut run: Run) -> Result<Value, Failed> {
         (status, None) => Err(Failed::new(format!("the run was {status}")).with_partial(&result)),
     }
 }
+
+/// The commands about workflows.
+pub(crate) const COMMANDS: [&str; 6] = [
+    "list_workflows",
+    "get_workflow",
+    "validate_workflow",
+    "list_nodes",
+    "get_node_info",
+    "run_workflow",
+];

@@ -437,6 +437,11 @@ fn commands_that_the_gateway_does_not_let_through_are_named() {
     let more = folder.doctor(&url, &["--commands", "system.which,list_nodes"]);
     more.is("commands", "warning", "gateway.nodes.commands.allow '[\"list_nodes\"]'");
     assert_eq!(more.code, Some(0));
+    // Those about workflows are declared always, and missed by nobody where there are none.
+    folder.doctor(&url, &[]).is("commands", "ok", "needed with --workflows only: get_node_info");
+    let workflows = common::example("");
+    let missed = folder.doctor(&url, &["--workflows", &workflows]);
+    missed.is("commands", "warning", "through by name only: openclaw config set");
 }
 
 #[test]
@@ -594,7 +599,7 @@ fn a_setup_code_that_is_over_does_not_keep_a_paired_device_from_starting() {
         (1_000, json!({ "deviceToken": "given-token" })),
     ] {
         let node = Process::start(&["connect", "--data-dir", data, "--pair", &code(expires)]);
-        node.wait_for("registered and ready");
+        node.wait_for("registered; it gets the work that the gateway's operator has approved");
         let connect = asked.try_iter().find(|request| request["method"] == "connect").unwrap();
         assert_eq!(connect["params"]["auth"], shown);
     }

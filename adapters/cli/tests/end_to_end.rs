@@ -362,3 +362,22 @@ fn a_message_of_ten_megabytes_passes_both_ways() {
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert_eq!(stdout_json(&run)["result"]["text"][0].as_str().map(str::len), Some(10 << 20));
 }
+
+#[test]
+fn a_token_that_is_a_word_is_warned_of_and_leaves_the_log_readable() {
+    let refusing = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("ws://{}", refusing.local_addr().expect("it has an address"));
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = refusing.accept().expect("a node comes");
+        let mut request = BufReader::new(stream.try_clone().expect("it can be cloned")).lines();
+        while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+        let answer = "HTTP/1.1 403 nodetool knows no node\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).expect("it reads");
+    });
+    let node =
+        output(&["connect", "--url", &url, "--auth-token", "node", "--protocol", "nodetool"]);
+    server.join().expect("it answered");
+    let said = stderr(&node);
+    assert!(said.contains("openssl rand -hex 32"), "{said}");
+    assert!(said.contains("nodetool knows no [hidden]"), "{said}");
+}

@@ -117,7 +117,7 @@ impl Driver {
                 Woken::Time => armed = None,
                 Woken::Replaced => {
                     closing = true;
-                    let why = "a newer connection of this node_id replaced this one; is another node started with the same id?";
+                    let why = "a newer connection of this node_id replaced this one; stop the other node, or give it another id (--node-id)";
                     self.input(Input::Close(CloseCode::POLICY_VIOLATION, why));
                 }
                 Woken::Stopping => {

@@ -20,7 +20,7 @@ use crate::error::{Failure, chain};
 use crate::operator;
 use crate::options;
 use crate::probe::{Target, Verdict};
-use crate::system;
+use crate::{system, workflows};
 
 /// What all the checks here need.
 pub(super) struct Patient<'a> {
@@ -125,7 +125,7 @@ pub(super) async fn openclaw(
         }
     }
     attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref), asks.as_deref()).await;
-    commands(report, &attempt, &listed);
+    commands(report, &attempt, &listed, patient.options);
     attempt.end().await;
 }
 
@@ -378,7 +378,12 @@ impl Attempt {
 }
 
 /// Declared against effective commands.
-fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<NodeInfo>, String>) {
+fn commands(
+    report: &mut Report,
+    attempt: &Attempt,
+    listed: &Result<Option<NodeInfo>, String>,
+    options: &options::Node,
+) {
     let node = match listed {
         Ok(Some(node)) => node,
         Ok(None) => {
@@ -392,25 +397,34 @@ fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<NodeI
         }
     };
     let (effective, waiting) = (&node.commands, &node.pending_declared_commands);
-    let dropped: Vec<&str> = attempt
+    let dropped = attempt
         .declared
         .iter()
         .filter(|name| !effective.contains(name) && !waiting.contains(name))
-        .map(String::as_str)
-        .collect();
+        .map(String::as_str);
+    // A node without workflows declares them all the same, and nobody misses them.
+    let has_workflows = options.workflows.is_some() || !options.commands.is_empty();
+    let (unneeded, dropped): (Vec<&str>, Vec<&str>) =
+        dropped.partition(|name| !has_workflows && workflows::COMMANDS.contains(name));
     let shown = if effective.is_empty() { "none".to_owned() } else { effective.join(" ") };
     let mut detail = format!("effective: {shown}");
     if !waiting.is_empty() {
         detail.push_str(&format!("; waiting for approval: {}", waiting.join(" ")));
     }
-    if attempt.declared.is_empty() || dropped.is_empty() {
+    if !unneeded.is_empty() {
+        detail.push_str(&format!(
+            "; not let through, and needed with --workflows only: {}",
+            unneeded.join(" ")
+        ));
+    }
+    if dropped.is_empty() {
         return report.ok(COMMANDS, detail);
     }
     let names = dropped.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(",");
     report.warning(
         COMMANDS,
         format!("{detail}; declared and not let through: {}", dropped.join(" ")),
-        format!("serve fewer with --commands, or allow them on the gateway: openclaw config set gateway.nodes.commands.allow '[{names}]'"),
+        format!("a gateway lets commands that it does not know through by name only: openclaw config set gateway.nodes.commands.allow '[{names}]' on the gateway, or serve fewer with --commands"),
     );
 }
 

@@ -15,7 +15,7 @@ use crate::connect::{Gateway, fingerprint};
 use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::Failure;
-use crate::options::{self, Protocol};
+use crate::options::{self, OPENCLAW_URL, Protocol};
 use crate::pairing::{self, Pairing};
 use crate::probe::Target;
 
@@ -109,7 +109,7 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
 fn usual_gateway(data: &DataDir) -> Result<String, Failure> {
     let mut known = data.gateways();
     match known.len() {
-        0 => Ok("ws://127.0.0.1:18789".to_owned()),
+        0 => Ok(OPENCLAW_URL.to_owned()),
         1 => Ok(known.remove(0).0),
         _ => {
             let urls: Vec<String> = known.into_iter().map(|(url, _)| url).collect();

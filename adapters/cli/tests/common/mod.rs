@@ -59,9 +59,9 @@ impl Process {
 
     /// Waits for a line with `text` and returns it.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        wait_until(&format!("a log line with {text:?}"), || {
-            self.log().lines().find(|line| line.contains(text)).map(str::to_owned)
-        })
+        let find = || self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+        within_a_minute(find)
+            .unwrap_or_else(|| panic!("no log line with {text:?} in time:\n{}", self.log()))
     }
 
     pub(crate) fn kill(&mut self) {
@@ -142,13 +142,17 @@ pub(crate) fn http(address: &str, request: &str) -> String {
     answer
 }
 
-pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within_a_minute(look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+fn within_a_minute<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("waited in vain for {what}");
+    None
 }

@@ -114,7 +114,7 @@ async fn a_newer_connection_replaces_the_older() {
     let mut older = world.node("a").await;
     let mut newer = Node::open(world.address, "/", Some(TOKEN)).await;
     newer.register("a", true, &["echo", "new"]).await;
-    let why = "a newer connection of this node_id replaced this one; is another node started with the same id?";
+    let why = "a newer connection of this node_id replaced this one; stop the other node, or give it another id (--node-id)";
     assert_closed(older.closed().await, CloseCode::POLICY_VIOLATION, why);
 
     let reply = world.submit(json!({"command": "new", "request_id": "r"})).await;

@@ -1,6 +1,6 @@
 //! News of the node, for logs and for whoever listens.
 
-use clawnode_protocol::dialect::openclaw::RefusalCode;
+use clawnode_protocol::dialect::{self, openclaw::RefusalCode};
 use clawnode_protocol::node::{Event as NodeEvent, LostReason};
 use tracing::{debug, error, info, warn};
 
@@ -15,7 +15,17 @@ impl<R: Runtime> Driver<R> {
             NodeEvent::Connected => debug!("the WebSocket is open"),
             NodeEvent::Ready => {
                 self.awaits = None;
-                info!(gateway = self.gateway.url.shown(), "registered and ready");
+                let gateway = self.gateway.url.shown();
+                match self.core.dialect() {
+                    // Whether anything is approved it says later, if at all.
+                    Some(dialect::Name::Openclaw) => {
+                        info!(
+                            gateway,
+                            "registered; it gets the work that the gateway's operator has approved"
+                        );
+                    }
+                    _ => info!(gateway, "registered and ready"),
+                }
             }
             NodeEvent::Lost { reason, retry_in } => {
                 let retry_in_ms = retry_in.map(|delay| delay.as_millis());
