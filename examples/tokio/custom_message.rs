@@ -4,7 +4,7 @@
 //!
 //! The gateway must know them too. (The development gateway logs such messages and sends none.)
 
-use clawnode_tokio::{Event, Handle, Node, NodeEvent};
+use clawnode_tokio::{Connection, Event, Handle, Node};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,17 +23,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = tokio::spawn(node.run());
     while let Some(event) = events.next().await {
         match event {
-            Event::Node(NodeEvent::Ready) => {
+            Event::Connection(Connection::Ready) => {
                 say(&handle, json!({ "type": "hello", "from": "me" })).await;
             }
-            Event::Node(NodeEvent::Custom { kind, text }) if kind == "question" => {
+            Event::Custom { kind, text } if kind == "question" => {
                 let answer = match serde_json::from_str::<Question>(&text) {
                     Ok(question) => format!("{}? I do not know.", question.text),
                     Err(error) => format!("I do not understand: {error}"),
                 };
                 say(&handle, json!({ "type": "answer", "text": answer })).await;
             }
-            Event::Node(NodeEvent::Custom { kind, .. }) if kind == "bye" => {
+            Event::Custom { kind, .. } if kind == "bye" => {
                 handle.stop(std::time::Duration::from_secs(5));
             }
             _ => {}

@@ -5,8 +5,7 @@ use clawnode_protocol::dialect;
 use clawnode_protocol::websocket::Refusal;
 use clawnode_tokio::openclaw::{Device, Fingerprint, Identity, Openclaw, Signer};
 use clawnode_tokio::{
-    Event, Events, Handle, Node, NodeBuilder, NodeEvent, Phase, Publication, Secret, StopReason,
-    TokenIn,
+    Connection, Event, Events, Handle, Node, NodeBuilder, Publication, Secret, StopReason, TokenIn,
 };
 use tokio::task::spawn_blocking;
 
@@ -284,7 +283,7 @@ async fn publish(handle: Handle, data: std::path::PathBuf) {
 /// Remembers what the gateway speaks once that is known for certain, so that the next start need not find out.
 async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String) {
     while let Some(event) = events.next().await {
-        if !matches!(event, Event::Node(NodeEvent::Ready)) {
+        if !matches!(event, Event::Connection(Connection::Ready)) {
             continue;
         }
         // An openclaw gateway, which says who it is, is certain; a nodetool gateway is when it has not complained for a while.
@@ -292,7 +291,8 @@ async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         let status = handle.status();
-        let Some(name) = status.dialect.filter(|_| status.phase == Phase::Ready) else { continue };
+        let registered = status.connection.is_registered();
+        let Some(name) = status.dialect.filter(|_| registered) else { continue };
         let kept = spawn_blocking(move || {
             (data.remembered_dialect(&url) == Some(name))
                 || data

@@ -49,8 +49,9 @@ pub(crate) async fn connected<T>(
 fn not_connected(why: &NotConnected) -> Failure {
     match why {
         NotConnected::Lost(LostReason::Denied(refusal))
-        | NotConnected::Stopped(StopReason::Denied(refusal)) => denied(refusal),
-        NotConnected::Stopped(reason) => refused(reason),
+        | NotConnected::WaitingForApproval(refusal)
+        | NotConnected::Refused(StopReason::Denied(refusal)) => denied(refusal),
+        NotConnected::Refused(reason) => refused(reason),
         NotConnected::Lost(reason) => {
             Failure::new(UNAVAILABLE, format!("{reason}\n`clawnode doctor` finds out why"))
         }

@@ -286,7 +286,7 @@ impl<R: Runtime> NodeBuilder<R> {
     ///
     /// [`InvalidProxy`], which says what is wrong with the proxy that is named.
     pub fn proxy_from_environment(mut self) -> Result<Self, InvalidProxy> {
-        self.proxy = Proxy::from_environment(&self.url, |name| std::env::var(name).ok())?;
+        self.proxy = Proxy::from_environment(&self.url)?;
         Ok(self)
     }
 
@@ -435,8 +435,9 @@ impl<R: Runtime> NodeBuilder<R> {
     /// reason of the failure. Requests that the protocol refuses by itself, such as those of users who are not allowed, never get there.
     ///
     /// Each decision is a task of its own, in the request's `tracing` span: it must not block, it keeps nobody else waiting, and what is
-    /// decided first begins first. It has 10 s; a request whose decision takes longer, or panics, is refused. At most
-    /// [`Limits::owed`] decisions are under way. Given again, the last one decides.
+    /// decided first begins first. It has [10 s](Self::authorization_timeout); a request whose decision takes longer, or panics, is
+    /// refused. The decision is dropped when the request is cancelled meanwhile. At most [`Limits::owed`] are under way. Given again,
+    /// the last one decides.
     ///
     /// ```
     /// # use clawnode_runtime::{NodeBuilder, Request, Runtime};
@@ -460,10 +461,18 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
-    /// Tells `observer` what becomes of each request: started, refused, ended. Never an argument or a result.
+    /// How long a decision of [`authorize`](Self::authorize) may take. Default 10 s: well below the 30 s that an openclaw gateway waits
+    /// for an answer (openclaw page 11.1). A person who is asked may need more, where the gateway allows it.
+    pub fn authorization_timeout(mut self, timeout: Duration) -> Self {
+        self.hooks.authorization_timeout = timeout;
+        self
+    }
+
+    /// Tells `observer` what becomes of each request: refused, withdrawn, or started; news of its progress; and its end. Never an
+    /// argument, a result, or the content of the news.
     ///
-    /// It runs on a thread of its own, where it may block: the node never waits for it. 2,048 events may wait for it; of more it is told
-    /// how many were dropped. When it panics, that is logged, and it hears the next event. [`Node::run`] returns when it has heard
+    /// It runs on a thread of its own, where it may block: the node never waits for it. 2,048 events may wait for it, and progress
+    /// is told while fewer than half of them do; of more it is told how many were dropped. When it panics, that is logged, and it hears the next event. [`Node::run`] returns when it has heard
     /// everything, or 5 s later. Given again, the last one observes.
     ///
     /// ```
@@ -593,6 +602,7 @@ impl<R: Runtime> NodeBuilder<R> {
             (self.timing.open, "time to open"),
             (self.timing.register, "time to register"),
             (self.timing.max_reconnect_delay, "longest reconnect delay"),
+            (self.hooks.authorization_timeout, "time for an authorization"),
         ] {
             if period.is_zero() {
                 self.note(BuildError::ZeroDuration(what));

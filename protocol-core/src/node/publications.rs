@@ -116,7 +116,7 @@ impl Node {
         }
         let Some(params) = &self.publications.host_stats else { return };
         let call = CallName::Publication(HOST_STATS);
-        let words = ToGateway::Call { call, method: "node.event", params };
+        let words = ToGateway::Call { call, method: "node.event", params, traceparent: None };
         if self.session.write(self.utc, words, &mut link.websocket).is_ok() {
             self.publications.state = State::Asked;
         }

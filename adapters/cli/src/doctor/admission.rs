@@ -1,13 +1,13 @@
 //! Whether the gateway lets this node in, and what it lets it do.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clawnode_protocol::dialect::openclaw::{OLDER_PROTOCOL, PROTOCOL, Refusal, RefusalCode};
 use clawnode_tokio::openclaw::operator::NodeInfo;
 use clawnode_tokio::openclaw::{DeviceToken, DeviceTokens, Identity, Openclaw};
 use clawnode_tokio::{
-    Event, Events, Handle, LostReason, Node, NodeEvent, Publication, Secret, StopReason,
+    Approval, Connection, Event, Events, Handle, LostReason, Node, Publication, Secret, StopReason,
 };
 use tokio::time::timeout;
 
@@ -417,17 +417,22 @@ fn commands(report: &mut Report, attempt: &Attempt, listed: &Result<Option<NodeI
 /// What the gateway makes of a `connect`: `None` if it lets the node in.
 async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<Refusal>>, String> {
     loop {
-        let (refusal, retry_in) = match events.next().await {
-            Some(Event::Node(NodeEvent::Ready)) => return Ok(None),
-            Some(Event::Node(NodeEvent::Lost { reason, retry_in })) => match reason {
-                LostReason::Denied(refusal) => (refusal, retry_in),
-                LostReason::ProtocolChanged => continue,
-                other => return Err(other.to_string()),
-            },
-            Some(Event::Stopped(StopReason::Denied(refusal))) => (refusal, None),
-            Some(Event::Stopped(reason)) => return Err(reason.to_string()),
+        let connection = match events.next().await {
+            Some(Event::Connection(connection)) => connection,
             Some(_) => continue,
             None => return Err("the node ended".to_owned()),
+        };
+        let (refusal, next_attempt) = match connection {
+            connection if connection.is_registered() => return Ok(None),
+            Connection::Lost { reason: LostReason::ProtocolChanged, .. } => continue,
+            Connection::Lost { reason: LostReason::Denied(refusal), next_attempt } => {
+                (refusal, next_attempt)
+            }
+            Connection::WaitingForApproval(Approval::Device { refusal, .. })
+            | Connection::Refused(StopReason::Denied(refusal)) => return Ok(Some(refusal)),
+            Connection::Lost { reason, .. } => return Err(reason.to_string()),
+            Connection::Refused(reason) => return Err(reason.to_string()),
+            _ => continue,
         };
         // The node tries again at once where it has something else to show, or another version to speak.
         let again = match refusal.code() {
@@ -438,7 +443,7 @@ async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<R
             RefusalCode::Starting | RefusalCode::AuthTokenMismatch => true,
             _ => false,
         };
-        if !again || retry_in.is_none_or(|delay| delay > AT_ONCE) {
+        if !again || next_attempt.saturating_duration_since(Instant::now()) > AT_ONCE {
             return Ok(Some(refusal));
         }
     }
@@ -448,9 +453,11 @@ async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<R
 async fn usable(events: &mut Events) -> Option<bool> {
     loop {
         match events.next().await? {
-            Event::Node(NodeEvent::Approved) => return Some(true),
-            Event::Node(NodeEvent::AwaitingApproval) => return Some(false),
-            Event::Stopped(_) | Event::Node(NodeEvent::Lost { .. }) => return None,
+            Event::Approved => return Some(true),
+            Event::Connection(Connection::WaitingForApproval(Approval::Surface)) => {
+                return Some(false);
+            }
+            Event::Connection(_) => return None,
             _ => {}
         }
     }
