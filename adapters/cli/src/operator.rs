@@ -12,7 +12,7 @@ use clawnode_tokio::{LostReason, Node, StopReason};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::connect::{fingerprint, password, with_token};
+use crate::connect::{cure_of_proxy, fingerprint, password, with_proxy, with_token};
 use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
@@ -51,6 +51,12 @@ fn not_connected(why: &NotConnected) -> Failure {
         NotConnected::Lost(LostReason::Denied(refusal))
         | NotConnected::WaitingForApproval(refusal)
         | NotConnected::Refused(StopReason::Denied(refusal)) => denied(refusal),
+        NotConnected::Lost(reason @ LostReason::ProxyRefused { status, .. }) => {
+            Failure::new(UNAVAILABLE, format!("{reason}\n{}", cure_of_proxy(*status)))
+        }
+        NotConnected::Refused(reason @ StopReason::ProxyRefused { status, .. }) => {
+            Failure::new(REFUSED, format!("{reason}\n{}", cure_of_proxy(*status)))
+        }
         NotConnected::Refused(reason) => refused(reason),
         NotConnected::Lost(reason) => {
             Failure::new(UNAVAILABLE, format!("{reason}\n`clawnode doctor` finds out why"))
@@ -83,6 +89,7 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
     let builder =
         Node::builder(&options.url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+    let builder = with_proxy(builder, options.proxy.as_deref())?;
     let version = env!("CARGO_PKG_VERSION");
     // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
     let identity = if builder.is_loopback() {

@@ -34,7 +34,7 @@ pub(super) struct Patient<'a> {
 pub(super) async fn nodetool(
     report: &mut Report,
     target: &Target,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     shown: &Shown,
     patient: &Patient<'_>,
 ) {
@@ -157,6 +157,7 @@ impl Patient<'_> {
             operator = operator.password(password);
         }
         let builder = Node::builder(&gateway.url).map_err(|error| Failure::usage(chain(&error)))?;
+        let builder = connect::with_proxy(builder, options.proxy.as_deref())?;
         let mut builder = environment.apply(builder.openclaw(operator));
         builder = connect::with_token(builder, &options.token, environment)?;
         if let Some(file) = &options.tls_ca {
