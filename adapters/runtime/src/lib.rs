@@ -37,6 +37,7 @@
 //! failures of handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as
 //! the handler made it. What a handler logs itself is in the span of its request, see [`Context`].
 
+mod build_error;
 mod builder;
 mod connect;
 mod connection;
@@ -61,7 +62,8 @@ pub mod tls;
 mod transport;
 mod url;
 
-pub use builder::{BuildError, NodeBuilder};
+pub use build_error::BuildError;
+pub use builder::NodeBuilder;
 pub use connection::{Approval, Connection};
 pub use context::{Context, ProgressError, Workflow};
 pub use events::{Event, Events};

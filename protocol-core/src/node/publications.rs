@@ -145,7 +145,7 @@ impl Node {
                 self.timers.set(Deadline::Publish, due);
                 // The first refusals come even where everything is approved (openclaw page 6.4).
                 if publications.refused == TELLING_REFUSALS {
-                    self.actions.push_back(Action::Notify(Event::AwaitingApproval));
+                    self.actions.push_back(Action::Notify(Event::WaitingForApproval));
                 }
             }
             Err(error) => {

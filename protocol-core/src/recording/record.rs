@@ -119,7 +119,7 @@ action_kinds! {
     KeepDeviceToken = 0x51: Action::KeepDeviceToken(_), "KeepDeviceToken";
     ForgetDeviceToken = 0x52: Action::ForgetDeviceToken, "ForgetDeviceToken";
     Reply = 0x53: Action::Reply { .. }, "Reply";
-    AwaitingApproval = 0x54: Action::Notify(Event::AwaitingApproval), "Notify(AwaitingApproval)";
+    WaitingForApproval = 0x54: Action::Notify(Event::WaitingForApproval), "Notify(WaitingForApproval)";
     Approved = 0x55: Action::Notify(Event::Approved), "Notify(Approved)";
     GoingAway = 0x56: Action::Notify(Event::GoingAway { .. }), "Notify(GoingAway)";
     DeviceTokenLost = 0x57: Action::Notify(Event::DeviceTokenLost(_)), "Notify(DeviceTokenLost)";

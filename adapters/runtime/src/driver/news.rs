@@ -38,7 +38,7 @@ impl<R: Runtime> Driver<R> {
                 }
                 return self.enter(lost);
             }
-            NodeEvent::AwaitingApproval => {
+            NodeEvent::WaitingForApproval => {
                 warn!(
                     "connected, but waiting until the gateway's operator approves what this node may do; it gets no work before. On the gateway: openclaw nodes pending, then openclaw nodes approve REQUEST_ID (or: clawnode openclaw nodes, then clawnode openclaw approve REQUEST_ID)"
                 );

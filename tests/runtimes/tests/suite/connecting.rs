@@ -107,6 +107,8 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
     let zero = build(|node| node.heartbeat_interval(Duration::ZERO));
     assert_eq!(zero, BuildError::ZeroDuration("heartbeat interval"));
+    let zero = build(|node| node.authorization_timeout(Duration::ZERO));
+    assert_eq!(zero, BuildError::ZeroDuration("time for an authorization"));
     let header = build(|node| node.header("CF-Access-Client-Id", "me"));
     assert_eq!(header, BuildError::HeaderWithoutTls("CF-Access-Client-Id".into()));
     let pin = Fingerprint::of(b"x");
