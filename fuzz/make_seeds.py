@@ -72,6 +72,28 @@ HEADS = {
 for name, (flags, head) in HEADS.items():
     write("http_head", name, bytes([flags]) + CUTS + head)
 
+# Answers of proxies to CONNECT.
+LOGIN, QUOTES, ENDS_BEHIND, EARLY = 1, 2, 4, 8
+ANSWERS = {
+    "open": (0, b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n"),
+    "open-1.0": (LOGIN | EARLY, b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n"),
+    "interim": (0, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"),
+    "interim-too-many": (0, b"HTTP/1.1 102 Processing\r\n\r\n" * 9),
+    "login": (LOGIN | QUOTES, b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n<html>"),
+    "busy": (0, b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\n"),
+    "busy-date": (0, b"HTTP/1.1 429 Wait\r\nRetry-After: Fri, 02 Jan 2026 03:04:05 GMT\r\n\r\n"),
+    "switching": (0, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+    "early-bytes": (0, b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n"),
+    "half": (ENDS_BEHIND, b"HTTP/1.1 200 OK\r\nVia:"),
+    "nothing": (ENDS_BEHIND, b""),
+    "no-http": (LOGIN, b"SSH-2.0-x\r\n"),
+    "socks": (0, b"\x05\x01\x00"),
+    "long-phrase": (LOGIN | QUOTES, b"HTTP/1.1 403 " + b"n" * 250 + b"\r\n\r\n"),
+    "many-headers": (0, b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n"),
+}
+for name, (flags, answer) in ANSWERS.items():
+    write("proxy_head", name, bytes([flags]) + CUTS + answer)
+
 # Frames.
 ENDS, CLOSING = 4, 8
 TEXT = "grüße 🦀".encode()

@@ -169,7 +169,7 @@ async fn axum_app() {
     soon(stream.read_to_string(&mut answer)).await.unwrap();
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     let shown: Value = serde_json::from_str(body).unwrap();
-    assert_eq!(shown, json!({ "gateway": "Ready", "running": 0, "notes": ["buy milk"] }));
+    assert_eq!(shown, json!({ "gateway": "ready", "running": 0, "notes": ["buy milk"] }));
 }
 
 async fn greets_three_times(node: &str, program: &str) {

@@ -64,7 +64,7 @@ async fn show(State((handle, notes)): State<(Handle, Notes)>) -> Json<Value> {
     let status = handle.status();
     let notes = notes.lock().map(|notes| notes.clone()).unwrap_or_default();
     Json(json!({
-        "gateway": format!("{:?}", status.phase),
+        "gateway": status.connection.to_string(),
         "running": status.tally.running,
         "notes": notes,
     }))

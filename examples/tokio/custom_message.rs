@@ -5,7 +5,7 @@
 //! The gateway must know them too. The development gateway sends none and only logs that one came: start it with
 //! `clawnode gateway --log debug` to see the hello.
 
-use clawnode_tokio::{Event, Handle, Node, NodeEvent};
+use clawnode_tokio::{Connection, Event, Handle, Node};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = handle.events();
     let run = tokio::spawn(node.run());
     while let Some(event) = events.next().await {
-        if let Event::Node(NodeEvent::Ready) = event {
+        if let Event::Connection(Connection::Ready) = event {
             say(&handle, ToGateway::Hello { from: "me".to_owned() }).await;
         }
         let text = match event.message() {

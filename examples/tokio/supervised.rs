@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use clawnode_tokio::{Context, Event, Events, Failed, Handle, NoArgs, Node, NodeEvent, StopReason};
+use clawnode_tokio::{
+    Connection, Context, Event, Events, Failed, Handle, NoArgs, Node, StopReason,
+};
 use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,8 +47,8 @@ async fn give_up(handle: Handle, mut events: Events) -> bool {
     let mut failed = 0;
     while let Some(event) = events.next().await {
         match event {
-            Event::Node(NodeEvent::Ready) => failed = 0,
-            Event::Node(NodeEvent::Lost { reason, .. }) => {
+            Event::Connection(Connection::Ready) => failed = 0,
+            Event::Connection(Connection::Lost { reason, .. }) => {
                 failed += 1;
                 println!("attempt {failed}: {reason}");
                 if failed == 3 {

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::state::{Cursor, Malformed, Saver, State};
+use crate::trace::TraceParent;
 
 /// A question to the gateway: a method and its parameters. Given as [`Input::Call`](crate::node::Input::Call), answered by
 /// [`Action::Reply`](crate::node::Action::Reply). Only a dialect with calls has them: openclaw does, nodetool does not.
@@ -19,6 +20,8 @@ pub struct Call<'a> {
     pub params: &'a RawValue,
     /// How long to wait for the reply.
     pub timeout: Duration,
+    /// Which trace it belongs to, if any.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The caller's name for a [`Call`].

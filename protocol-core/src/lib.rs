@@ -137,6 +137,7 @@ mod state;
 mod text;
 mod time;
 mod timers;
+mod trace;
 pub mod websocket;
 mod work;
 
@@ -145,4 +146,5 @@ pub use node::Node;
 pub use peer::Peer;
 pub use secret::{Credentials, Secret};
 pub use time::{Now, Timestamp};
+pub use trace::{InvalidTraceParent, TraceParent};
 pub use work::{Answer, Failure, JobId, Outcome, Task, Update, Work, WorkId, WorkflowSource};

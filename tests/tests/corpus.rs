@@ -34,6 +34,11 @@ fn http_head() {
 }
 
 #[test]
+fn proxy_head() {
+    replay("proxy_head", fuzzing::proxy_head);
+}
+
+#[test]
 fn frames() {
     replay("frames", fuzzing::frames);
 }

@@ -88,6 +88,8 @@ const TABLE: &[Row] = &[
     both("LARGEST_PAGE", "500", "adapters/gateway/tests/gateway/limits.rs::a_page_has_at_most_five_hundred_requests"),
     both("MOST_EVENTS", "256", "adapters/runtime/src/events.rs::as_many_events_as_the_bound_wait_and_one_more_makes_the_oldest_go"),
     both("MOST_BYTES", "16 MiB", "adapters/runtime/src/events.rs::events_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_makes_the_oldest_go"),
+    both("adapters/runtime authorize (decisions under way)", "owed", "tests/runtimes/tests/suite/hooks.rs::as_many_decisions_as_the_bound_are_under_way_and_one_more_is_refused"),
+    both("MOST_UNOBSERVED_PROGRESS", "1,024", "tests/runtimes/tests/suite/hooks.rs::progress_takes_half_of_the_room_and_one_more_is_missed"),
     both("MOST_UNOBSERVED", "2,048", "adapters/runtime/src/request.rs::as_many_events_as_the_bound_wait_and_one_more_is_missed_where_it_happened"),
     both("MOST_TOKEN_BYTES", "64 KiB", "adapters/runtime/src/credentials.rs::a_token_file_may_have_as_many_bytes_as_the_bound_and_not_one_more"),
     both("MOST_ADDRESSES", "16", "adapters/runtime/src/connect.rs::as_many_addresses_as_the_bound_are_tried_and_one_more_is_not"),

@@ -5,8 +5,8 @@ use clawnode_protocol::dialect;
 use clawnode_protocol::websocket::Refusal;
 use clawnode_tokio::openclaw::{Device, Fingerprint, Identity, Openclaw, Signer};
 use clawnode_tokio::{
-    Event, Events, Handle, Node, NodeBuilder, NodeEvent, Phase, Publication, Secret, StopReason,
-    TokenIn,
+    Connection, Event, Events, GatewayUrl, Handle, InvalidProxy, Node, NodeBuilder, Proxy,
+    Publication, Secret, StopReason, TokenIn,
 };
 use tokio::task::spawn_blocking;
 
@@ -23,7 +23,7 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     let environment = Environment::read()?;
     let data = DataDir::open(options.node.data_dir.as_deref())?;
     let pairing = match &options.pair {
-        Some(text) => Some(pairing::read(text, &data).await?),
+        Some(text) => Some(pairing::read(text, options.node.proxy.as_deref(), &data).await?),
         None => None,
     };
     let gateway =
@@ -65,15 +65,6 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     if let Some(delay) = options.max_reconnect_delay {
         builder = builder.max_reconnect_delay(delay);
     }
-    builder = match &options.node.proxy {
-        Some(proxy) => builder.proxy(proxy),
-        None => builder.proxy_from_environment(),
-    }
-    .map_err(|error| {
-        let from =
-            options.node.proxy.as_ref().map_or("the proxy of the environment", |_| "--proxy");
-        Failure::usage(format!("{from}: {error}"))
-    })?;
     if !matches!(options.node.token_in, options::TokenIn::Header) {
         tracing::warn!(
             "the token goes into the URL, which proxies and servers tend to log; prefer --token-in header"
@@ -119,6 +110,7 @@ pub(crate) fn describe(
     let commands = workflows::commands(options.workflows.as_deref())?;
     let builder = Node::builder(&gateway.url)
         .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;
+    let builder = with_proxy(builder, options.proxy.as_deref())?;
     let mut builder =
         environment.apply(speaking(builder)).user_id(&options.user_id).token_in(token_in(options));
     builder = with_token(builder, &options.token, environment)?;
@@ -284,7 +276,7 @@ async fn publish(handle: Handle, data: std::path::PathBuf) {
 /// Remembers what the gateway speaks once that is known for certain, so that the next start need not find out.
 async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String) {
     while let Some(event) = events.next().await {
-        if !matches!(event, Event::Node(NodeEvent::Ready)) {
+        if !matches!(event, Event::Connection(Connection::Ready)) {
             continue;
         }
         // An openclaw gateway, which says who it is, is certain; a nodetool gateway is when it has not complained for a while.
@@ -292,7 +284,8 @@ async fn remember(handle: Handle, mut events: Events, data: DataDir, url: String
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         let status = handle.status();
-        let Some(name) = status.dialect.filter(|_| status.phase == Phase::Ready) else { continue };
+        let registered = status.connection.is_registered();
+        let Some(name) = status.dialect.filter(|_| registered) else { continue };
         let kept = spawn_blocking(move || {
             (data.remembered_dialect(&url) == Some(name))
                 || data
@@ -330,6 +323,42 @@ pub(crate) fn with_token(
     })
 }
 
+/// Through the proxy of the options, or else that of the environment.
+pub(crate) fn with_proxy(
+    builder: NodeBuilder,
+    proxy: Option<&str>,
+) -> Result<NodeBuilder, Failure> {
+    match proxy {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder.proxy_from_environment(),
+    }
+    .map_err(|error| invalid_proxy(proxy, error))
+}
+
+/// The proxy on the way to a gateway: that of the options, or else that of the environment.
+pub(crate) fn proxy(proxy: Option<&str>, gateway: &GatewayUrl) -> Result<Option<Proxy>, Failure> {
+    match proxy {
+        Some(proxy) => Proxy::parse(proxy).map(Some),
+        None => Proxy::from_environment(gateway),
+    }
+    .map_err(|error| invalid_proxy(proxy, error))
+}
+
+fn invalid_proxy(given: Option<&str>, error: InvalidProxy) -> Failure {
+    let from = given.map_or("the proxy of the environment", |_| "--proxy");
+    Failure::usage(format!("{from}: {error}"))
+}
+
+/// What to do about a proxy that refuses.
+pub(crate) fn cure_of_proxy(status: u16) -> &'static str {
+    match status {
+        407 => "give its login: --proxy http://user:password@host:port",
+        _ => {
+            "ask whoever runs the proxy to let this machine reach the gateway, or except it with NO_PROXY"
+        }
+    }
+}
+
 /// What to do about an HTTP answer that is no upgrade.
 pub(crate) fn cure_of_refusal(refusal: &Refusal) -> &'static str {
     let said = String::from_utf8_lossy(refusal.body());
@@ -355,13 +384,8 @@ pub(crate) fn cure_of_refusal(refusal: &Refusal) -> &'static str {
 fn cure(reason: &StopReason) -> String {
     let advice = match reason {
         StopReason::Refused(refusal) => cure_of_refusal(refusal),
-        StopReason::ProxyRefused { status: 407, .. } => {
-            return format!("{reason}\ngive its login: --proxy http://user:password@host:port");
-        }
-        StopReason::ProxyRefused { .. } => {
-            return format!(
-                "{reason}\nask whoever runs the proxy to let this machine reach the gateway, or except it with NO_PROXY"
-            );
+        StopReason::ProxyRefused { status, .. } => {
+            return format!("{reason}\n{}", cure_of_proxy(*status));
         }
         StopReason::NotAGateway(_) => {
             "check --url: what answers there does not speak WebSocket as it should"

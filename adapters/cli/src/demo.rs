@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use clawnode_gateway::client::{Client, News, Submission};
 use clawnode_gateway::{Config, Gateway};
 use clawnode_protocol::Secret;
-use clawnode_tokio::{Event, Node, NodeEvent, Runtime as _, Tokio};
+use clawnode_tokio::{Connection, Event, Node, Runtime as _, Tokio};
 use clawnode_workflows::Workflow;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -38,8 +38,8 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     let node = tokio::spawn(node.run());
     while let Some(event) = events.next().await {
         match event {
-            Event::Node(NodeEvent::Ready) => break,
-            Event::Stopped(reason) => {
+            Event::Connection(Connection::Ready) => break,
+            Event::Connection(Connection::Refused(reason)) => {
                 return Err(Failure::new(FAILED, format!("the node stopped: {reason}")));
             }
             _ => {}

@@ -12,7 +12,7 @@ use clawnode_tokio::{LostReason, Node, StopReason};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::connect::{fingerprint, password, with_token};
+use crate::connect::{cure_of_proxy, fingerprint, password, with_proxy, with_token};
 use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
@@ -65,8 +65,15 @@ pub(crate) async fn connected<T>(
 fn not_connected(why: &NotConnected) -> Failure {
     match why {
         NotConnected::Lost(LostReason::Denied(refusal))
-        | NotConnected::Stopped(StopReason::Denied(refusal)) => denied(refusal),
-        NotConnected::Stopped(reason) => refused(reason),
+        | NotConnected::WaitingForApproval(refusal)
+        | NotConnected::Refused(StopReason::Denied(refusal)) => denied(refusal),
+        NotConnected::Lost(reason @ LostReason::ProxyRefused { status, .. }) => {
+            Failure::new(UNAVAILABLE, format!("{reason}\n{}", cure_of_proxy(*status)))
+        }
+        NotConnected::Refused(reason @ StopReason::ProxyRefused { status, .. }) => {
+            Failure::new(REFUSED, format!("{reason}\n{}", cure_of_proxy(*status)))
+        }
+        NotConnected::Refused(reason) => refused(reason),
         NotConnected::Lost(reason) => {
             Failure::new(UNAVAILABLE, format!("{reason}\n`clawnode doctor` finds out why"))
         }
@@ -98,6 +105,7 @@ fn describe(options: &options::Openclaw) -> Result<Node, Failure> {
     let usage = |error: &dyn std::error::Error| Failure::usage(chain(error));
     let url = options.url.as_deref().unwrap_or(OPENCLAW_URL);
     let builder = Node::builder(url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+    let builder = with_proxy(builder, options.proxy.as_deref())?;
     let version = env!("CARGO_PKG_VERSION");
     // On its own machine a gateway takes an operator's word; elsewhere it wants to know the device.
     let identity = if builder.is_loopback() {

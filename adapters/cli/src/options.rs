@@ -269,6 +269,10 @@ pub(crate) struct Openclaw {
     /// The SHA-256 fingerprint of the one certificate that the gateway may show
     #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
     pub(crate) tls_fingerprint: Option<String>,
+    /// Connect through this HTTP proxy (http://user:password@host:port); without it HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY
+    /// are heeded, as curl does
+    #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true)]
+    pub(crate) proxy: Option<String>,
     /// Where this operator keeps its identity; needed only for a gateway on another machine
     #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

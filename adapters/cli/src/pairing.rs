@@ -7,10 +7,11 @@ use clawnode_protocol::Timestamp;
 use clawnode_protocol::dialect::openclaw::{
     Candidate, InvalidSetupCode, JoinLink, MOST_SETUP_CODE_BYTES, SetupCode,
 };
-use clawnode_tokio::Secret;
 use clawnode_tokio::openclaw::{DeviceTokens, Fingerprint};
+use clawnode_tokio::{GatewayUrl, Proxy, Secret};
 use tokio::task::spawn_blocking;
 
+use crate::connect;
 use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::Failure;
@@ -28,12 +29,19 @@ pub(crate) struct Pairing {
 
 /// Reads a setup code, or fetches the one that a join link leads to. One that is over is still good for a device that was paired
 /// with it.
-pub(crate) async fn read(text: &str, data: &DataDir) -> Result<Pairing, Failure> {
+pub(crate) async fn read(
+    text: &str,
+    proxy: Option<&str>,
+    data: &DataDir,
+) -> Result<Pairing, Failure> {
     let paired = |one: &Candidate| matches!(data.tokens(&one.url, "node").load(), Ok(Some(_)));
     let (pairing, over) = match JoinLink::parse(text) {
         Some(link) => {
             let served_by = Candidate::new(link.gateway_url());
-            match spawn_blocking(move || fetch(&link)).await? {
+            let gateway = GatewayUrl::parse(&link.gateway_url())
+                .map_err(|error| Failure::usage(format!("--pair: {error}")))?;
+            let proxy = connect::proxy(proxy, &gateway)?;
+            match spawn_blocking(move || fetch(&link, proxy.as_ref())).await? {
                 Ok(json) => read_with(|now| SetupCode::from_json(&json, now))?,
                 Err(failure) if paired(&served_by) => (Pairing::over(served_by), Some(failure)),
                 Err(failure) => return Err(failure),
@@ -116,7 +124,8 @@ impl Pairing {
         for candidate in &self.candidates {
             let fingerprint = pinned.or(candidate.fingerprint);
             let ca = options.tls_ca.as_deref();
-            let target = Target::new(&candidate.url, fingerprint, ca, environment)?;
+            let proxy = options.proxy.as_deref();
+            let target = Target::new(&candidate.url, fingerprint, ca, proxy, environment)?;
             match tokio::time::timeout(PATIENCE, target.challenge()).await {
                 Ok(Ok(())) => return Ok(candidate.clone()),
                 Ok(Err(why)) => tracing::info!(url = candidate.url, why, "no gateway here"),
@@ -132,8 +141,20 @@ impl Pairing {
 }
 
 /// Redirects are not followed: the code is for whoever holds this very link.
-fn fetch(link: &JoinLink) -> Result<Vec<u8>, Failure> {
+fn fetch(link: &JoinLink, proxy: Option<&Proxy>) -> Result<Vec<u8>, Failure> {
+    let proxy = proxy.map(|proxy| {
+        let builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http);
+        let mut builder = builder.host(proxy.host()).port(proxy.port());
+        if let Some((user, password)) =
+            proxy.login().and_then(|login| login.expose().split_once(':'))
+        {
+            builder = builder.username(user).password(password);
+        }
+        builder.build()
+    });
+    let proxy = proxy.transpose().map_err(|_| Failure::usage("the proxy cannot be used"))?;
     let agent: ureq::Agent = ureq::Agent::config_builder()
+        .proxy(proxy)
         .timeout_global(Some(Duration::from_secs(15)))
         .max_redirects(0)
         .http_status_as_error(false)

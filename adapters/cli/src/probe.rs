@@ -12,11 +12,14 @@ use clawnode_protocol::websocket::{
 };
 use clawnode_tokio::openclaw::Fingerprint;
 use clawnode_tokio::tls::{Inspection, Tls, UnusableTls};
-use clawnode_tokio::{ByteStream, GatewayUrl, Secret, TcpStream, wall_clock};
+use clawnode_tokio::{
+    ByteStream, GatewayUrl, Proxy, Secret, TcpStream, Tokio, Unconnected, wall_clock,
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::connect;
 use crate::environment::Environment;
 use crate::error::Failure;
 
@@ -27,6 +30,8 @@ pub(crate) struct Target {
     tls_ca: Option<PathBuf>,
     headers: Vec<(&'static str, Secret)>,
     any_name: bool,
+    /// On the way there.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// What became of the attempts to connect to each address.
@@ -69,18 +74,27 @@ impl Target {
         url: &str,
         fingerprint: Option<Fingerprint>,
         tls_ca: Option<&Path>,
+        proxy: Option<&str>,
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let url =
             GatewayUrl::parse(url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
         let headers = environment.headers(url.is_tls());
         let any_name = environment.allow_insecure_private_ws;
-        Ok(Self { url, fingerprint, tls_ca: tls_ca.map(Path::to_owned), headers, any_name })
+        let proxy = connect::proxy(proxy, &url)?;
+        let tls_ca = tls_ca.map(Path::to_owned);
+        Ok(Self { url, fingerprint, tls_ca, headers, any_name, proxy })
     }
 
     /// Whether an openclaw gateway may be spoken to here.
     pub(crate) fn may_speak_openclaw(&self) -> bool {
-        self.url.may_speak_openclaw(self.any_name)
+        let strangers = self.proxy.as_ref().is_some_and(|proxy| !proxy.is_private());
+        self.url.may_speak_openclaw(self.any_name) && (self.url.is_tls() || !strangers)
+    }
+
+    /// Whether the gateway is on this machine for certain.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.url.is_loopback() && self.proxy.is_none()
     }
 
     /// Goes all the way to the gateway's challenge, and says nothing there. An error says how far it went.
@@ -88,11 +102,17 @@ impl Target {
         if !self.may_speak_openclaw() {
             return Err("it is a public place without TLS".to_owned());
         }
-        let addresses = self.resolve().await.map_err(|error| error.to_string())?;
-        let connected = self.connect(&addresses).await;
-        let Some((stream, ..)) = connected.first else {
-            let why = connected.failures.first().map(|(_, error)| error.to_string());
-            return Err(why.unwrap_or_else(|| "the name has no address".to_owned()));
+        let stream = match &self.proxy {
+            Some(proxy) => self.tunnel(proxy).await.map_err(|error| error.to_string())?,
+            None => {
+                let addresses = self.resolve().await.map_err(|error| error.to_string())?;
+                let connected = self.connect(&addresses).await;
+                let Some((stream, ..)) = connected.first else {
+                    let why = connected.failures.first().map(|(_, error)| error.to_string());
+                    return Err(why.unwrap_or_else(|| "the name has no address".to_owned()));
+                };
+                stream
+            }
         };
         let stream: Box<dyn ByteStream> = match self.tls().map_err(|error| error.to_string())? {
             Some(tls) => Box::new(tls.connect(stream).await.map_err(|error| error.to_string())?),
@@ -150,6 +170,17 @@ impl Target {
         connected
     }
 
+    /// A connection through the proxy.
+    pub(crate) async fn tunnel(&self, proxy: &Proxy) -> Result<TcpStream, Unconnected> {
+        match timeout(CONNECT_PATIENCE, proxy.connect(&Tokio, &self.url)).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let late = "the proxy opened no tunnel in time";
+                Err(Unconnected::Failed(io::Error::new(io::ErrorKind::TimedOut, late)))
+            }
+        }
+    }
+
     /// How TLS is spoken here, if it is.
     pub(crate) fn tls(&self) -> Result<Option<Tls>, UnusableTls> {
         let host = self.url.host();
@@ -171,9 +202,16 @@ impl Target {
         }
     }
 
-    /// A connection inside TLS or without, for another question.
-    pub(crate) async fn reconnect(&self, address: SocketAddr) -> io::Result<Box<dyn ByteStream>> {
-        let stream = TcpStream::from(tokio::net::TcpStream::connect(address).await?);
+    /// A connection inside TLS or without, for another question: at this address, or through the proxy.
+    pub(crate) async fn reconnect(
+        &self,
+        address: Option<SocketAddr>,
+    ) -> io::Result<Box<dyn ByteStream>> {
+        let stream = match (address, &self.proxy) {
+            (_, Some(proxy)) => self.tunnel(proxy).await.map_err(io::Error::other)?,
+            (Some(address), None) => tokio::net::TcpStream::connect(address).await?.into(),
+            (None, None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
         Ok(match self.tls().map_err(io::Error::other)? {
             Some(tls) => Box::new(tls.connect(stream).await?),
             None => Box::new(stream),

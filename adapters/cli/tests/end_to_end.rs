@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
 
 use common::{
     Process, TOKEN, clawnode, example, http, output, stderr, stdout_json, temporary_file,
@@ -202,9 +203,8 @@ fn refusals_stop_the_node_with_code_3_and_a_cure() {
     assert!(!log.contains("wr0ng-t0ken"), "{log}");
 }
 
-/// By its option, and by the environment.
-#[test]
-fn a_proxy_that_refuses_stops_the_node_with_code_3_and_a_cure() {
+/// What a proxy was asked that wants another login, each time.
+fn refusing_proxy(times: usize) -> (String, std::thread::JoinHandle<Vec<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let proxy = format!("http://ada:s3cret-l0gin@{}", listener.local_addr().expect("it is bound"));
     let heads = std::thread::spawn(move || {
@@ -215,8 +215,15 @@ fn a_proxy_that_refuses_stops_the_node_with_code_3_and_a_cure() {
             stream.write_all(b"HTTP/1.1 407 Who are you\r\n\r\n").expect("the node listens");
             head
         };
-        listener.incoming().take(2).map(head).collect::<Vec<_>>()
+        listener.incoming().take(times).map(head).collect::<Vec<_>>()
     });
+    (proxy, heads)
+}
+
+/// By its option, and by the environment.
+#[test]
+fn a_proxy_that_refuses_stops_the_node_with_code_3_and_a_cure() {
+    let (proxy, heads) = refusing_proxy(2);
     let arguments = ["connect", "--url", "wss://gate.invalid/x", "--log", "trace"];
     let mut by_option = clawnode(&arguments);
     let mut by_environment = clawnode(&arguments);
@@ -235,6 +242,101 @@ fn a_proxy_that_refuses_stops_the_node_with_code_3_and_a_cure() {
         let login = "Proxy-Authorization: Basic YWRhOnMzY3JldC1sMGdpbg==";
         assert!(head.iter().any(|line| line == login), "{head:?}");
     }
+}
+
+/// An operator, a doctor, and a device that fetches its setup code.
+#[test]
+fn every_way_to_a_gateway_goes_through_the_proxy() {
+    let (proxy, heads) = refusing_proxy(5);
+    let url = "wss://gate.invalid/x";
+    let link = "https://gate.invalid/j/abcdefghijklmnopqrst-_";
+    let mut said = Vec::new();
+    for (arguments, code) in [
+        (vec!["openclaw", "--url", url, "nodes", "--log", "trace"], 3),
+        (vec!["doctor", "--url", url, "--json"], 1),
+        (vec!["connect", "--pair", link, "--log", "trace"], 4),
+    ] {
+        let mut command = clawnode(&arguments);
+        command.env("HTTPS_PROXY", &proxy).env_remove("https_proxy");
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        let output = command.output().expect("the program runs");
+        let text = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(!text.contains("s3cret-l0gin") && !text.contains("YWRh"), "{text}");
+        said.push(text);
+    }
+    for arguments in [
+        ["openclaw", "--proxy", &proxy, "--url", url, "nodes"],
+        ["doctor", "--proxy", &proxy, "--url", url, "--json"],
+    ] {
+        let mut command = clawnode(&arguments);
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
+        let output = command.output().expect("the program runs");
+        said.push(stderr(&output) + &String::from_utf8_lossy(&output.stdout));
+    }
+    for said in [&said[0], &said[1], &said[3], &said[4]] {
+        assert!(said.contains("407 Who are you") && said.contains("--proxy http://user"), "{said}");
+    }
+    for head in heads.join().expect("it saw all") {
+        assert_eq!(head[0], "CONNECT gate.invalid:443 HTTP/1.1");
+        let login = "YWRhOnMzY3JldC1sMGdpbg==";
+        let shown = |line: &String| {
+            let (name, value) = line.split_once(": ").unwrap_or_default();
+            let (scheme, shown) = value.split_once(' ').unwrap_or_default();
+            name.eq_ignore_ascii_case("proxy-authorization")
+                && scheme.eq_ignore_ascii_case("basic")
+                && shown == login
+        };
+        assert!(head.iter().any(shown), "{head:?}");
+    }
+}
+
+/// A proxy that opens tunnels, and where it was asked to open one to.
+fn opening_proxy() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let proxy = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("somebody connects");
+            let mut reader = BufReader::new(stream.try_clone().expect("a stream has two ends"));
+            let mut lines = reader.by_ref().lines().map_while(Result::ok);
+            let first = lines.next().expect("there is a request");
+            assert!(lines.any(|line| line.is_empty()), "it has an end");
+            let to = first.split(' ').nth(1).expect("it names a place").to_owned();
+            let mut gateway = TcpStream::connect(&to).expect("there is a gateway");
+            tell.send(to).expect("the test goes on");
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("somebody listens");
+            let mut back = gateway.try_clone().expect("a stream has two ends");
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut back, &mut stream);
+                let _ = stream.shutdown(Shutdown::Write);
+            });
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut reader, &mut gateway);
+                let _ = gateway.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    (proxy, told)
+}
+
+#[test]
+fn a_doctor_looks_at_a_gateway_behind_a_proxy() {
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let (proxy, told) = opening_proxy();
+    let url = format!("ws://{address}");
+    let arguments = ["doctor", "--url", &url, "--proxy", &proxy, "--auth-token", TOKEN, "--json"];
+    let said = stdout_json(&output(&arguments));
+    let status = |name: &str| {
+        let mut checks = said["checks"].as_array().expect("there are checks").iter();
+        checks.find(|check| check["check"] == name).map(|check| check["status"].clone())
+    };
+    for check in ["proxy", "http upgrade", "connect"] {
+        assert_eq!(status(check), Some("ok".into()), "{check}: {said:#}");
+    }
+    assert_eq!((status("name resolution"), status("tcp")), (None, None));
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), vec![address; 2], "each connection");
 }
 
 #[test]

@@ -14,9 +14,9 @@ use clawnode_protocol::websocket::ClientRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use thiserror::Error;
 use tracing::info;
 
+use crate::build_error::BuildError;
 use crate::context::{Context, Workflow};
 use crate::credentials::Credentials;
 use crate::failed::Failed;
@@ -54,66 +54,6 @@ pub struct NodeBuilder<R: Runtime> {
     recording: Option<Record>,
     hooks: Hooks,
     mistake: Option<BuildError>,
-}
-
-/// A node cannot be built as described.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Two handlers have the same name.
-    #[error("two handlers serve the command `{0}`")]
-    DuplicateCommand(String),
-    /// There is no such command to choose.
-    #[error("there is no command `{0}` to serve; there are: {1}")]
-    UnknownCommand(String, String),
-    /// There can be one handler for workflows.
-    #[error("two handlers run workflows")]
-    DuplicateWorkflows,
-    /// A command needs a name.
-    #[error("a command has an empty name")]
-    EmptyCommand,
-    /// A node needs a name.
-    #[error("the node id is empty; leave it out for a random one")]
-    EmptyNodeId,
-    /// More than one of `token`, `token_file` and `credentials` was given.
-    #[error(
-        "the token is given in two ways; give one of token, token file and credentials provider"
-    )]
-    TwoCredentials,
-    /// A period of no length would keep the node busy with nothing else.
-    #[error("the {0} must be longer than zero")]
-    ZeroDuration(&'static str),
-    /// A certificate authority is of no use without TLS.
-    #[error(
-        "a file of certificate authorities is given, but the gateway's URL is ws://, without TLS; use wss://"
-    )]
-    AuthoritiesWithoutTls,
-    /// A fingerprint is of no use without TLS.
-    #[error(
-        "the fingerprint of a certificate is given, but the gateway's URL is ws://, without TLS; use wss://"
-    )]
-    FingerprintWithoutTls,
-    /// One of the two must decide.
-    #[error(
-        "both a fingerprint and a file of certificate authorities are given; give one of them, as a fingerprint decides alone"
-    )]
-    FingerprintAndAuthorities,
-    /// Without TLS everyone on the way could read the credentials and give the node orders.
-    #[error(
-        "without TLS (ws://) an openclaw gateway is spoken to on this machine and in private networks only; use wss://, or a tunnel to this machine"
-    )]
-    PublicWithoutTls,
-    /// A header is for TLS only.
-    #[error("the header {0} would travel unencrypted, as the gateway's URL is ws://; use wss://")]
-    HeaderWithoutTls(String),
-    /// A header cannot be sent, or is one that the node writes itself.
-    #[error(
-        "the header {0} cannot be sent: its name or value has characters that headers do not have, or the node writes it itself"
-    )]
-    InvalidHeader(String),
-    /// TLS cannot be set up: the file of certificate authorities, or those of the system, cannot be used.
-    #[error("{0}")]
-    Tls(String),
 }
 
 impl<R: Runtime> NodeBuilder<R> {
@@ -286,7 +226,7 @@ impl<R: Runtime> NodeBuilder<R> {
     ///
     /// [`InvalidProxy`], which says what is wrong with the proxy that is named.
     pub fn proxy_from_environment(mut self) -> Result<Self, InvalidProxy> {
-        self.proxy = Proxy::from_environment(&self.url, |name| std::env::var(name).ok())?;
+        self.proxy = Proxy::from_environment(&self.url)?;
         Ok(self)
     }
 
@@ -435,8 +375,9 @@ impl<R: Runtime> NodeBuilder<R> {
     /// reason of the failure. Requests that the protocol refuses by itself, such as those of users who are not allowed, never get there.
     ///
     /// Each decision is a task of its own, in the request's `tracing` span: it must not block, it keeps nobody else waiting, and what is
-    /// decided first begins first. It has 10 s; a request whose decision takes longer, or panics, is refused. At most
-    /// [`Limits::owed`] decisions are under way. Given again, the last one decides.
+    /// decided first begins first. It has [10 s](Self::authorization_timeout); a request whose decision takes longer, or panics, is
+    /// refused. The decision is dropped when the request is cancelled meanwhile. At most [`Limits::owed`] are under way. Given again,
+    /// the last one decides.
     ///
     /// ```
     /// # use clawnode_runtime::{NodeBuilder, Request, Runtime};
@@ -460,11 +401,19 @@ impl<R: Runtime> NodeBuilder<R> {
         self
     }
 
-    /// Tells `observer` what becomes of each request: started, refused, ended. Never an argument or a result.
+    /// How long a decision of [`authorize`](Self::authorize) may take. Default 10 s: well below the 30 s that an openclaw gateway waits
+    /// for an answer (openclaw page 11.1). A person who is asked may need more, where the gateway allows it.
+    pub fn authorization_timeout(mut self, timeout: Duration) -> Self {
+        self.hooks.authorization_timeout = timeout;
+        self
+    }
+
+    /// Tells `observer` what becomes of each request: refused, withdrawn, or started; news of its progress; and its end. Never an
+    /// argument, a result, or the content of the news.
     ///
-    /// It runs on a thread of its own, where it may block: the node never waits for it. 2,048 events may wait for it; of more it is told
-    /// how many were dropped. When it panics, that is logged, and it hears the next event. [`Node::run`] returns when it has heard
-    /// everything, or 5 s later. Given again, the last one observes.
+    /// It runs on a thread of its own, where it may block: the node never waits for it. 2,048 events may wait for it, and progress is
+    /// told while fewer than half as many do; of more it is told how many were dropped. When it panics, that is logged, and it hears
+    /// the next event. [`Node::run`] returns when it has heard everything, or 5 s later. Given again, the last one observes.
     ///
     /// ```
     /// # use clawnode_runtime::{NodeBuilder, RequestEvent, Runtime};
@@ -593,6 +542,7 @@ impl<R: Runtime> NodeBuilder<R> {
             (self.timing.open, "time to open"),
             (self.timing.register, "time to register"),
             (self.timing.max_reconnect_delay, "longest reconnect delay"),
+            (self.hooks.authorization_timeout, "time for an authorization"),
         ] {
             if period.is_zero() {
                 self.note(BuildError::ZeroDuration(what));

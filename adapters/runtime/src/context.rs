@@ -19,6 +19,7 @@ use crate::shared::Shared;
 ///
 /// No request carries a W3C trace context (`traceparent`): nodetool has no field for it, and openclaw has it in what a client asks of
 /// the gateway, but not in `node.invoke.request` (openclaw page 11.1). What joins traces is the request's id.
+/// Calls that the handler makes itself can say which trace they belong to: [`Handle::with_traceparent`](crate::Handle::with_traceparent).
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 

@@ -3,20 +3,62 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use clawnode_protocol::node::{self, StopReason};
 use serde::de::DeserializeOwned;
 
-/// What happens to a node, for logs, user interfaces and applications.
+use crate::connection::Connection;
+use crate::request::Request;
+
+/// What happens to a node. A user interface needs [`Connection`](Self::Connection) alone; the rest is for logs and applications.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// News of the connection, and messages of the gateway that only the application understands.
-    Node(node::Event),
-    /// The reader was too slow: this many events, the oldest, were dropped here.
+    /// Where the node is with its gateway from here on. The first event, which tells where it was at the beginning, and the last,
+    /// [`Connection::Refused`] or [`Connection::Stopped`].
+    Connection(Connection),
+    /// The gateway has taken what this node publishes, or says so: what the node may do is approved. Once on each connection, and
+    /// only in the openclaw dialect.
+    Approved,
+    /// A message of a type that the protocol does not know, as it came: one JSON object. [`message`](Self::message) reads it.
+    Custom {
+        /// Its `type`, or an openclaw gateway's `event`; empty if it has none that is a string.
+        kind: String,
+        /// The whole message.
+        text: String,
+    },
+    /// The gateway says that it is going to close the connection.
+    GoingAway {
+        /// Why, for people.
+        reason: String,
+        /// When it expects to be back.
+        back_in: Option<Duration>,
+    },
+    /// The gateway reports an error. It is never answered.
+    GatewayError {
+        /// The gateway's text, cut to 64 KiB.
+        error: String,
+        /// The gateway's details, JSON; left out when larger than 64 KiB.
+        details: Option<String>,
+    },
+    /// The gateway sent something that is not a valid message. It has been told, unless it sends too many.
+    Faulty {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The device token that the gateway gave could not be kept; the text says why. The node shows it for as long as it lives; the
+    /// next start of this node needs another credential.
+    DeviceTokenLost(String),
+    /// Updates of a request were dropped, because the connection is slower than its handler. Told at 1, 2, 4, 8 and so on.
+    UpdatesDropped {
+        /// The request.
+        request: Arc<Request>,
+        /// How many, in all, for this request.
+        dropped: u64,
+    },
+    /// The reader was too slow: this many events, the oldest, were dropped here. [`Handle::connection`](crate::Handle::connection)
+    /// tells where the node is now.
     Missed(u64),
-    /// The node has stopped for good. The last event.
-    Stopped(StopReason),
 }
 
 impl Event {
@@ -45,13 +87,14 @@ impl Event {
     /// An openclaw gateway's events, such as `voicewake.changed`, are read with `#[serde(tag = "event", content = "payload")]`.
     pub fn message<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
         match self {
-            Self::Node(node::Event::Custom { text, .. }) => Some(serde_json::from_str(text)),
+            Self::Custom { text, .. } => Some(serde_json::from_str(text)),
             _ => None,
         }
     }
 }
 
-/// The events of a node from the moment of [`Handle::events`](crate::Handle::events) on.
+/// The events of a node from the moment of [`Handle::events`](crate::Handle::events) on. The first is the state of the connection at
+/// that moment.
 ///
 /// It holds at most 256 events and 16 MiB of text. A slower reader loses the oldest, and is told how many.
 #[derive(Debug)]
@@ -152,11 +195,11 @@ impl fmt::Debug for Queue {
 /// Bytes of text in an event; only these can be large.
 fn size(event: &Event) -> usize {
     match event {
-        Event::Node(node::Event::Custom { kind, text }) => kind.len() + text.len(),
-        Event::Node(node::Event::GatewayError { error, details }) => {
+        Event::Custom { kind, text } => kind.len() + text.len(),
+        Event::GatewayError { error, details } => {
             error.len() + details.as_ref().map_or(0, String::len)
         }
-        Event::Node(node::Event::Faulty { problem }) => problem.len(),
+        Event::Faulty { problem } => problem.len(),
         _ => 0,
     }
 }
@@ -180,7 +223,7 @@ mod tests {
     }
 
     fn custom(bytes: usize) -> Event {
-        Event::Node(node::Event::Custom { kind: String::new(), text: "x".repeat(bytes) })
+        Event::Custom { kind: String::new(), text: "x".repeat(bytes) }
     }
 
     #[test]
@@ -209,7 +252,7 @@ mod tests {
             queue.push(custom(MOST_BYTES + 1));
         }
         assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Missed(2)))));
-        assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Node(_)))));
+        assert!(matches!(next(&mut events), Poll::Ready(Some(Event::Custom { .. }))));
         assert!(next(&mut events).is_pending());
     }
 

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Sender;
-use clawnode_protocol::node::{Misuse, Phase, Publication, Tally};
-use clawnode_protocol::{CallError, dialect};
+use clawnode_protocol::node::{Misuse, Publication, Tally};
+use clawnode_protocol::{CallError, TraceParent, dialect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::connection::Connection;
 use crate::events::{Events, Queue};
 use crate::json::to_object;
 use crate::request::InFlight;
@@ -22,36 +23,35 @@ pub struct Handle {
     pub(crate) node_id: Arc<str>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) asks: Sender<Ask>,
+    /// What its calls are part of.
+    pub(crate) traceparent: Option<TraceParent>,
 }
 
 /// Where a node is, and how much it has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Where it is in its life.
-    pub phase: Phase,
+    /// Where it is with its gateway.
+    pub connection: Connection,
     /// How much work there is, and what it occupies.
     pub tally: Tally,
     /// What the gateway speaks, once that is known.
     pub dialect: Option<dialect::Name>,
-    /// Whose approval the node waits for, as far as it knows. Only openclaw gateways have approvals.
-    pub awaits: Option<Approval>,
-}
-
-/// What an openclaw gateway's operator has to approve before a node is of use (openclaw page 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Approval {
-    /// That this device may connect. The node asks again now and then.
-    Device,
-    /// What this node may do. It is connected, and gets no work, or not all of it. It is told at once when somebody approves.
-    Surface,
 }
 
 /// What a handle asks of the driver, and the way back.
 pub(crate) enum Ask {
-    Custom { text: String, sent: Sender<Result<(), Misuse>> },
-    Call { method: String, params: Box<RawValue>, timeout: Duration, reply: Sender<Replied> },
+    Custom {
+        text: String,
+        sent: Sender<Result<(), Misuse>>,
+    },
+    Call {
+        method: String,
+        params: Box<RawValue>,
+        timeout: Duration,
+        traceparent: Option<TraceParent>,
+        reply: Sender<Replied>,
+    },
     Publish(Publication),
 }
 
@@ -126,7 +126,7 @@ impl Handle {
     ///
     /// [`SendError`], when it was not sent.
     pub async fn send_custom(&self, json: impl Into<String>) -> Result<(), SendError> {
-        if self.status().phase == Phase::Idle {
+        if self.connection() == Connection::Idle {
             return Err(SendError::NotReady);
         }
         let (sent, answer) = async_channel::bounded(1);
@@ -197,16 +197,35 @@ impl Handle {
         P: Serialize + ?Sized,
         T: DeserializeOwned,
     {
-        if self.status().phase == Phase::Idle {
+        if self.connection() == Connection::Idle {
             return Err(CallFailed::NotReady);
         }
         let params = serde_json::value::to_raw_value(params)
             .map_err(|error| CallFailed::Params(error.to_string()))?;
         let (reply, replied) = async_channel::bounded(1);
-        let ask = Ask::Call { method: method.to_owned(), params, timeout, reply };
+        let (method, traceparent) = (method.to_owned(), self.traceparent);
+        let ask = Ask::Call { method, params, timeout, traceparent, reply };
         self.asks.send(ask).await.map_err(|_| CallFailed::Stopped)?;
         let result = replied.recv().await.map_err(|_| CallFailed::Stopped)??;
         serde_json::from_str(result.get()).map_err(|error| CallFailed::Result(error.to_string()))
+    }
+
+    /// A handle of the same node whose calls are part of a trace: the gateway gets this `traceparent` with each (W3C Trace Context;
+    /// `traceparent` of a request frame in the openclaw protocol). An [`Operator`](crate::openclaw::operator::Operator) made of it asks
+    /// as part of the trace. Nothing else carries a trace context, see [`Context`](crate::Context).
+    ///
+    /// ```
+    /// # use clawnode_runtime::{Handle, TraceParent};
+    /// # async fn example(handle: Handle) -> Result<(), Box<dyn std::error::Error>> {
+    /// // As the application's tracing tells it.
+    /// let traceparent: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+    /// let bins: serde_json::Value = handle.with_traceparent(traceparent).call("skills.bins", &serde_json::json!({})).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_traceparent(&self, traceparent: TraceParent) -> Self {
+        Self { traceparent: Some(traceparent), ..self.clone() }
     }
 
     /// Makes something known to an openclaw gateway, now and on each connection, until newer news of the same kind takes its
@@ -219,18 +238,41 @@ impl Handle {
         self.asks.send(Ask::Publish(publication)).await.map_err(|_| SendError::Stopped)
     }
 
+    /// Where the node is with its gateway. [`events`](Self::events) begins with the same and tells each change.
+    ///
+    /// ```
+    /// # use clawnode_runtime::{Connection, Event, Handle};
+    /// # async fn example(handle: Handle) {
+    /// println!("at the moment {}", handle.connection());
+    /// let mut events = handle.events();
+    /// while let Some(event) = events.next().await {
+    ///     match event {
+    ///         Event::Connection(Connection::Lost { reason, next_attempt }) => {
+    ///             println!("{reason}; again in {:?}", next_attempt.duration_since(std::time::Instant::now()));
+    ///         }
+    ///         Event::Connection(connection) => println!("{connection}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn connection(&self) -> Connection {
+        self.shared.connection()
+    }
+
     /// Where the node is, and how much it has to do.
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
-    /// The requests whose handlers run, oldest first: at most [`Limits::running`](crate::Limits::running). How many wait for their
-    /// turn, or for the gateway to take their answers, is in [`Status::tally`].
+    /// The requests that are not answered yet, oldest first: those that [`NodeBuilder::authorize`](crate::NodeBuilder::authorize)
+    /// decides about, those that wait for a free place, and those whose handlers run. At most [`Limits::owed`](crate::Limits::owed).
+    /// How many answers wait for the gateway to take them is in [`Status::tally`].
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.shared.in_flight()
     }
 
-    /// What happens to the node from now on.
+    /// What happens to the node from now on, beginning with [`connection`](Self::connection) as it is.
     pub fn events(&self) -> Events {
         let queue = Arc::new(Queue::default());
         self.shared.listen(&queue);

@@ -7,7 +7,8 @@
 //!
 //! - [`NodeBuilder`] describes a node: the gateway, who it is, the commands it serves.
 //! - [`Node::run`] runs it until it stops for good. Lost connections are made again.
-//! - [`Handle`] stops it, looks at it, and sends messages of the application's own.
+//! - [`Handle`] stops it, looks at it, and sends messages of the application's own. [`Connection`] is where the node is with its
+//!   gateway, and [`Events`] tells how that changes.
 //! - [`NodeBuilder::authorize`] and [`NodeBuilder::observe`] watch over its requests.
 //! - [`Context`] is what a handler knows of its request, with [`Context::progress`] for news on the way.
 //!
@@ -36,8 +37,10 @@
 //! failures of handlers at error. Never a token, an argument or a result. The text of a handler's error is logged as
 //! the handler made it. What a handler logs itself is in the span of its request, see [`Context`].
 
+mod build_error;
 mod builder;
 mod connect;
+mod connection;
 mod context;
 mod credentials;
 mod driver;
@@ -59,22 +62,26 @@ pub mod tls;
 mod transport;
 mod url;
 
-pub use builder::{BuildError, NodeBuilder};
+pub use build_error::BuildError;
+pub use builder::NodeBuilder;
+pub use connection::{Approval, Connection};
 pub use context::{Context, ProgressError, Workflow};
 pub use events::{Event, Events};
 pub use failed::Failed;
-pub use handle::{Approval, CallFailed, Handle, SendError, Status};
+pub use handle::{CallFailed, Handle, SendError, Status};
 pub use handler::NoArgs;
 pub use json::{InvalidObject, to_object};
 pub use node::Node;
-pub use proxy::InvalidProxy;
-pub use request::{InFlight, Request, RequestEvent, RequestOutcome};
+pub use proxy::{InvalidProxy, Proxy, Unconnected};
+pub use request::{InFlight, Request, RequestEvent, RequestOutcome, RequestState};
 pub use runtime::{ByteStream, Runtime, wall_clock};
 pub use url::{GatewayUrl, InvalidUrl};
 
 pub use clawnode_protocol::dialect::nodetool::TokenIn;
 pub use clawnode_protocol::node::{
-    Event as NodeEvent, Limits, LostReason, Phase, StopReason, Tally, Timing,
+    HostStats, Limits, LostReason, Publication, StopReason, Tally, Timing,
 };
-pub use clawnode_protocol::node::{HostStats, Publication};
-pub use clawnode_protocol::{CallError, JobId, Now, Secret, Timestamp, Update, WorkflowSource};
+pub use clawnode_protocol::{
+    CallError, InvalidTraceParent, JobId, Now, Secret, Timestamp, TraceParent, Update,
+    WorkflowSource,
+};

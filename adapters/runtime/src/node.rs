@@ -84,6 +84,7 @@ impl<R: Runtime> Node<R> {
             node_id: Arc::clone(&self.node_id),
             shared: Arc::clone(&self.shared.0),
             asks: self.to_asks.clone(),
+            traceparent: None,
         }
     }
 

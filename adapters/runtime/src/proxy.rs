@@ -15,9 +15,11 @@ use crate::connect::connect;
 use crate::runtime::{ByteStream, Runtime};
 use crate::url::{GatewayUrl, is_private, split_port};
 
-/// A proxy that opens tunnels (RFC 9110 section 9.3.6).
+/// An HTTP proxy that opens tunnels (RFC 9110 section 9.3.6). Nodes are told of one with
+/// [`NodeBuilder::proxy`](crate::NodeBuilder::proxy); this is for whoever wants to look at a gateway behind one without being a node.
+/// `Debug` shows no login.
 #[derive(Debug, Clone)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     /// A name or an address without brackets.
     host: String,
     port: u16,
@@ -50,9 +52,15 @@ pub enum InvalidProxy {
     Path,
 }
 
-/// Why there is no byte stream.
-pub(crate) enum Unconnected {
+/// There is no byte stream to the gateway.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Unconnected {
+    /// It could not be had, or broke.
+    #[error("{0}")]
     Failed(io::Error),
+    /// The proxy refused to open a tunnel.
+    #[error("the proxy refused the connection: {0}")]
     Refused(Refusal),
 }
 
@@ -63,8 +71,13 @@ impl From<io::Error> for Unconnected {
 }
 
 impl Proxy {
-    /// `http://user:password@host:port`; port 80 unless given, and `http://` may be left out.
-    pub(crate) fn parse(url: &str) -> Result<Self, InvalidProxy> {
+    /// The proxy of a URL, `http://user:password@host:port`; port 80 unless given, and `http://` may be left out. See
+    /// [`NodeBuilder::proxy`](crate::NodeBuilder::proxy).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong.
+    pub fn parse(url: &str) -> Result<Self, InvalidProxy> {
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some(_) => return Err(InvalidProxy::Scheme),
@@ -85,10 +98,20 @@ impl Proxy {
         Ok(Self { host, port: port.unwrap_or(80), login })
     }
 
+    /// The proxy that the process's environment names for a gateway, if it does. See
+    /// [`NodeBuilder::proxy_from_environment`](crate::NodeBuilder::proxy_from_environment).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxy`], which says what is wrong with the proxy that is named.
+    pub fn from_environment(gateway: &GatewayUrl) -> Result<Option<Self>, InvalidProxy> {
+        Self::from_variables(gateway, |name| std::env::var(name).ok())
+    }
+
     /// The proxy that the environment names for a gateway, as curl has it: `https_proxy` or `HTTPS_PROXY` for `wss://`,
     /// `http_proxy` for `ws://`, then `all_proxy` or `ALL_PROXY`, unless `no_proxy` or `NO_PROXY` excepts the host. In capitals
     /// `HTTP_PROXY` is ignored: in a CGI program it is what a client says of itself. Gateways on this machine need no proxy.
-    pub(crate) fn from_environment(
+    fn from_variables(
         gateway: &GatewayUrl,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, InvalidProxy> {
@@ -107,13 +130,34 @@ impl Proxy {
         }
     }
 
+    /// Its name in lower case, or its IP address without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `user:password`, if it wants a login.
+    pub fn login(&self) -> Option<&Secret> {
+        self.login.as_ref()
+    }
+
     /// Whether strangers have no part in the way to it.
-    pub(crate) fn is_private(&self) -> bool {
+    pub fn is_private(&self) -> bool {
         is_private(&self.host)
     }
 
-    /// A byte stream to the gateway, through the proxy.
-    pub(crate) async fn connect<R: Runtime>(
+    /// A byte stream to the gateway, through the proxy, without TLS so far.
+    ///
+    /// Cancel safe: dropping the future closes the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Unconnected`].
+    pub async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         gateway: &GatewayUrl,
@@ -261,7 +305,7 @@ mod tests {
             let known = variables.iter().find(|(known, _)| *known == name);
             known.map(|(_, value)| (*value).to_owned())
         };
-        Proxy::from_environment(&gateway, variable).unwrap().map(|proxy| proxy.host)
+        Proxy::from_variables(&gateway, variable).unwrap().map(|proxy| proxy.host)
     }
 
     #[test]
@@ -293,7 +337,7 @@ mod tests {
         let lower = [("https_proxy", "p"), ("no_proxy", "x"), ("NO_PROXY", "gate")];
         assert_eq!(chosen("wss://gate", &lower).as_deref(), Some("p"));
         let invalid = GatewayUrl::parse("wss://gate").unwrap();
-        let invalid = Proxy::from_environment(&invalid, |_| Some("socks5://s".to_owned()));
+        let invalid = Proxy::from_variables(&invalid, |_| Some("socks5://s".to_owned()));
         assert_eq!(invalid.unwrap_err(), InvalidProxy::Scheme);
     }
 

@@ -32,14 +32,28 @@ pub struct Request {
     pub workflow_id: Option<String>,
 }
 
-/// A request whose handler runs.
+/// A request that is not answered yet.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InFlight {
     /// Who asks for what.
     pub request: Arc<Request>,
-    /// When its handler was started.
+    /// How far it has come.
+    pub state: RequestState,
+    /// Since when it is so far.
     pub since: Instant,
+}
+
+/// How far a request has come that is not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RequestState {
+    /// [`NodeBuilder::authorize`](crate::NodeBuilder::authorize) decides about it.
+    Authorizing,
+    /// It waits for a free place: [`Limits::running`](crate::Limits::running) handlers run already.
+    Waiting,
+    /// Its handler runs.
+    Running,
 }
 
 /// What becomes of a request, for [`NodeBuilder::observe`](crate::NodeBuilder::observe).
@@ -54,6 +68,18 @@ pub enum RequestEvent {
         request: Arc<Request>,
         /// What the gateway is told.
         reason: String,
+    },
+    /// It was cancelled before its handler was started: by the gateway, by its deadline, by the end of the connection (openclaw), or by
+    /// the node's stop.
+    Withdrawn(Arc<Request>),
+    /// Its handler has news for the gateway. What they are is between the two.
+    Progress {
+        /// Who asked for what.
+        request: Arc<Request>,
+        /// What kind of news, [`Update::kind`](crate::Update::kind).
+        kind: String,
+        /// Bytes of the news, JSON.
+        bytes: usize,
     },
     /// Its handler has ended.
     Ended {
@@ -105,10 +131,17 @@ impl Request {
 }
 
 /// What watches over requests.
-#[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) authorize: Option<Authorize>,
+    /// How long a decision may take.
+    pub(crate) authorization_timeout: Duration,
     pub(crate) observe: Option<Observe>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { authorize: None, authorization_timeout: AUTHORIZATION_TIMEOUT, observe: None }
+    }
 }
 
 // Authorisation.
@@ -135,11 +168,12 @@ pub(crate) async fn decide<R: Runtime>(
     runtime: &R,
     authorize: Authorize,
     request: Arc<Request>,
+    timeout: Duration,
     unwanted: Receiver<()>,
 ) -> Option<Result<(), String>> {
     let span = request.span();
     let mut deciding = Some(authorize(request));
-    let mut patience = pin!(runtime.sleep(AUTHORIZATION_TIME));
+    let mut patience = pin!(runtime.sleep(timeout));
     // Nothing is ever sent, so this only ends by the channel's end.
     let mut unwanted = pin!(unwanted.recv());
     let decided = poll_fn(|cx| {
@@ -198,6 +232,12 @@ impl Observer {
     }
 
     pub(crate) fn tell(&mut self, event: RequestEvent) {
+        // A handler with much to say leaves room for what becomes of requests.
+        let is_progress = matches!(event, RequestEvent::Progress { .. });
+        if is_progress && self.events.len() >= MOST_UNOBSERVED_PROGRESS {
+            self.missed += 1;
+            return;
+        }
         if self.missed > 0 && self.events.try_send(RequestEvent::Missed(self.missed)).is_ok() {
             self.missed = 0;
         }
@@ -228,10 +268,13 @@ impl Observer {
 }
 
 /// How long an authorisation may take: well below the 30 s that an openclaw gateway waits for an answer (openclaw page 11.1).
-pub(crate) const AUTHORIZATION_TIME: Duration = Duration::from_secs(10);
+const AUTHORIZATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Events that wait for an observer: what a thousand requests give rise to while it is busy for a moment.
 const MOST_UNOBSERVED: usize = 2048;
+
+/// Events that may wait when one more of progress comes: half of them all.
+const MOST_UNOBSERVED_PROGRESS: usize = MOST_UNOBSERVED / 2;
 
 /// How long a stopped node waits for its observer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use clawnode_protocol::WorkId;
-use clawnode_protocol::node::{Phase, StopReason};
+use clawnode_protocol::node::{StopReason, Tally};
+use clawnode_protocol::{WorkId, dialect};
 
+use crate::connection::Connection;
 use crate::events::{Event, Queue};
 use crate::handle::Status;
-use crate::request::{InFlight, Request};
+use crate::request::{InFlight, Request, RequestState};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -32,7 +33,7 @@ struct State {
 impl Shared {
     pub(crate) fn new() -> Arc<Self> {
         let status =
-            Status { phase: Phase::Idle, tally: Default::default(), dialect: None, awaits: None };
+            Status { connection: Connection::Idle, tally: Tally::default(), dialect: None };
         let state = State {
             status,
             stop: None,
@@ -56,12 +57,23 @@ impl Shared {
         state.stop.take()
     }
 
-    pub(crate) fn publish(&self, status: Status) {
-        self.lock().status = status;
+    /// The connection is in another state.
+    pub(crate) fn enter(&self, connection: Connection) {
+        let mut state = self.lock();
+        state.status.connection = connection.clone();
+        state.notify(&Event::Connection(connection));
     }
 
-    pub(crate) fn begin(&self, work: WorkId, request: Arc<Request>) {
-        self.lock().in_flight.insert(work, InFlight { request, since: Instant::now() });
+    pub(crate) fn publish(&self, tally: Tally, dialect: Option<dialect::Name>) {
+        let mut state = self.lock();
+        state.status.tally = tally;
+        state.status.dialect = dialect;
+    }
+
+    /// The request has come so far.
+    pub(crate) fn advance(&self, work: WorkId, request: Arc<Request>, to: RequestState) {
+        let in_flight = InFlight { request, state: to, since: Instant::now() };
+        self.lock().in_flight.insert(work, in_flight);
     }
 
     pub(crate) fn finish(&self, work: WorkId) {
@@ -69,13 +81,7 @@ impl Shared {
     }
 
     pub(crate) fn notify(&self, event: &Event) {
-        self.lock().listeners.retain(|listener| match listener.upgrade() {
-            Some(queue) => {
-                queue.push(event.clone());
-                true
-            }
-            None => false,
-        });
+        self.lock().notify(event);
     }
 
     /// The node runs no more, and if it stopped properly, this is why.
@@ -84,13 +90,12 @@ impl Shared {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        state.status.phase = Phase::Stopped;
+        let connection = Connection::over(reason);
+        state.status.connection = connection.clone();
         state.driver = None;
         state.in_flight.clear();
         for queue in state.listeners.drain(..).filter_map(|listener| listener.upgrade()) {
-            if let Some(reason) = &reason {
-                queue.push(Event::Stopped(reason.clone()));
-            }
+            queue.push(Event::Connection(connection.clone()));
             queue.end();
         }
     }
@@ -116,7 +121,11 @@ impl Shared {
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.lock().status
+        self.lock().status.clone()
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        self.lock().status.connection.clone()
     }
 
     pub(crate) fn in_flight(&self) -> Vec<InFlight> {
@@ -125,6 +134,7 @@ impl Shared {
 
     pub(crate) fn listen(&self, queue: &Arc<Queue>) {
         let mut state = self.lock();
+        queue.push(Event::Connection(state.status.connection.clone()));
         if state.ended {
             queue.end();
         } else {
@@ -135,6 +145,18 @@ impl Shared {
     /// Nothing under this lock can panic halfway, so a poisoned lock is as good as a sound one.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn notify(&mut self, event: &Event) {
+        self.listeners.retain(|listener| match listener.upgrade() {
+            Some(queue) => {
+                queue.push(event.clone());
+                true
+            }
+            None => false,
+        });
     }
 }
 

@@ -40,11 +40,12 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 
 pub use clawnode_runtime::{
-    BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed, Handle,
-    HostStats, InFlight, InvalidObject, InvalidProxy, InvalidUrl, JobId, Limits, LostReason,
-    NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Request, RequestEvent,
-    RequestOutcome, Runtime, Secret, SendError, Status, StopReason, Tally, Timestamp, Timing,
-    TokenIn, Update, Workflow, WorkflowSource, openclaw, to_object, wall_clock,
+    Approval, BuildError, ByteStream, CallError, CallFailed, Connection, Context, Event, Events,
+    Failed, Handle, HostStats, InFlight, InvalidObject, InvalidProxy, InvalidTraceParent,
+    InvalidUrl, JobId, Limits, LostReason, NoArgs, Now, ProgressError, Proxy, Publication, Request,
+    RequestEvent, RequestOutcome, RequestState, Runtime, Secret, SendError, Status, StopReason,
+    Tally, Timestamp, Timing, TokenIn, TraceParent, Unconnected, Update, Workflow, WorkflowSource,
+    openclaw, to_object, wall_clock,
 };
 
 /// A node on smol.

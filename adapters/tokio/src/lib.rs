@@ -29,8 +29,8 @@
 //!
 //! # From here
 //!
-//! - The `cookbook` beside this page: a typed command, progress, cancellation, messages of your own, your own transport, both dialects,
-//!   simulation, recording.
+//! - The `cookbook` beside this page: a typed command, progress, cancellation, messages of your own, the connection in a user interface,
+//!   your own transport, both dialects, simulation, recording.
 //! - [`NodeBuilder`]: all that can be said of a node. [`Handle`]: stopping it, looking at it. [`Context`]: what a handler knows.
 //! - [Coming from the Python client](https://github.com/clawnode/clawnode/blob/main/docs/migrating-from-python.md).
 
@@ -45,11 +45,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 pub use clawnode_runtime::{
-    Approval, BuildError, ByteStream, CallError, CallFailed, Context, Event, Events, Failed,
-    GatewayUrl, Handle, HostStats, InFlight, InvalidObject, InvalidProxy, InvalidUrl, JobId,
-    Limits, LostReason, NoArgs, NodeEvent, Now, Phase, ProgressError, Publication, Request,
-    RequestEvent, RequestOutcome, Runtime, Secret, SendError, Status, StopReason, Tally, Timestamp,
-    Timing, TokenIn, Update, Workflow, WorkflowSource, openclaw, tls, to_object, wall_clock,
+    Approval, BuildError, ByteStream, CallError, CallFailed, Connection, Context, Event, Events,
+    Failed, GatewayUrl, Handle, HostStats, InFlight, InvalidObject, InvalidProxy,
+    InvalidTraceParent, InvalidUrl, JobId, Limits, LostReason, NoArgs, Now, ProgressError, Proxy,
+    Publication, Request, RequestEvent, RequestOutcome, RequestState, Runtime, Secret, SendError,
+    Status, StopReason, Tally, Timestamp, Timing, TokenIn, TraceParent, Unconnected, Update,
+    Workflow, WorkflowSource, openclaw, tls, to_object, wall_clock,
 };
 
 #[cfg(doc)]

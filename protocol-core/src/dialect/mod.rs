@@ -19,6 +19,7 @@ use crate::peer::{FromNode, Misuse, Request, Surface};
 use crate::secret::{Credentials, Secret};
 use crate::state::{Cursor, Malformed, Saver, state};
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 use crate::websocket::{ClientRequest, CloseCode, Closed, Connection, InvalidRequest};
 use crate::work::{JobId, Outcome, Task, Update};
 
@@ -275,7 +276,7 @@ pub(crate) enum ToGateway<'a> {
     /// You sent something I cannot make sense of.
     Error { error: &'a str, request_id: Option<&'a str> },
     /// Do this for me, and reply.
-    Call { call: CallName, method: &'a str, params: &'a RawValue },
+    Call { call: CallName, method: &'a str, params: &'a RawValue, traceparent: Option<TraceParent> },
     /// A message of the application's own.
     Custom(&'a str),
 }

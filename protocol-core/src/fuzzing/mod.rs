@@ -13,6 +13,7 @@ mod gateway_session;
 mod http_head;
 mod node_session;
 mod openclaw_messages;
+mod proxy_head;
 mod script;
 mod stream;
 mod wire;
@@ -23,6 +24,7 @@ pub use gateway_session::{gateway_session, openclaw_gateway_session};
 pub use http_head::http_head;
 pub use node_session::{node_session, openclaw_node_session};
 pub use openclaw_messages::openclaw_messages;
+pub use proxy_head::proxy_head;
 
 /// A credential that no input holds by chance, so that it can be looked for in everything that is shown.
 const SECRET: &str = "s3cret-Zq9!vWx7~Kp2";

@@ -450,6 +450,12 @@ impl Ledger {
         Tally { remembered: self.delivered.len(), ..self.tally }
     }
 
+    /// Whether this work has neither begun nor ended.
+    pub(crate) fn is_waiting(&self, id: WorkId) -> bool {
+        let stage = self.entries.get(&id).map(|entry| &entry.stage);
+        matches!(stage, Some(Stage::Admitting(_) | Stage::Waiting(_)))
+    }
+
     /// Work whose answer does not exist yet, in the order of its arrival.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = WorkId> {
         self.entries.iter().filter(|(_, entry)| entry.stage.is_unfinished()).map(|(id, _)| *id)

@@ -314,6 +314,22 @@ fn running_work_is_bounded_and_the_rest_waits_its_turn() {
 }
 
 #[test]
+fn work_waits_until_it_begins_or_is_wanted_no_more() {
+    for rules in [KEEPING, ABORTING] {
+        let mut desk = Desk::limited(rules, |limits| limits.running = 1);
+        let [a, b] = ["a", "b"].map(|id| desk.run(id));
+        desk.ask("c");
+        let c = desk.ledger.by_request["c"];
+        let waits = |desk: &Desk| [a, b, c].map(|id| desk.ledger.is_waiting(id));
+        assert_eq!(waits(&desk), [false, true, true]);
+        desk.ledger.cancel_request("b", &mut desk.actions);
+        assert_eq!(waits(&desk), [false, false, true]);
+        desk.ledger.cancel_request("c", &mut desk.actions);
+        assert_eq!(waits(&desk), [false, false, false]);
+    }
+}
+
+#[test]
 fn what_is_owed_is_bounded() {
     let mut desk = Desk::limited(KEEPING, |limits| limits.owed = 2);
     let a = desk.run("a");

@@ -71,11 +71,12 @@ impl Node {
         if full || !link.websocket.is_open() {
             return Err(Misuse::NotSendable);
         }
-        let Call { id, method, params, timeout } = call;
+        let Call { id, method, params, timeout, traceparent } = call;
         if params.get().len() + method.len() > limits.result_bytes {
             return Err(Misuse::TooLarge);
         }
-        let words = ToGateway::Call { call: CallName::Application(id.0), method, params };
+        let call = CallName::Application(id.0);
+        let words = ToGateway::Call { call, method, params, traceparent };
         match self.session.write(self.utc, words, &mut link.websocket) {
             Ok(()) => self.calls.insert(id, self.now.saturating_add(timeout)),
             Err(Unsayable(why)) => {

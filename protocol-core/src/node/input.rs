@@ -141,7 +141,7 @@ pub enum Event {
     },
     /// Connected and registered, but nobody has approved yet of what the node may do, or of all of it. Known only to a node that
     /// publishes something, and only in the openclaw dialect.
-    AwaitingApproval,
+    WaitingForApproval,
     /// What the node may do is approved: it gets work from now on.
     Approved,
     /// The gateway says that it is going to close the connection.

@@ -24,7 +24,7 @@ use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::{ClientRequest, Connection, InvalidRequest};
-use crate::work::JobId;
+use crate::work::{JobId, WorkId};
 use backoff::Backoff;
 use calls::Calls;
 use life::{Life, Stopping};
@@ -302,6 +302,11 @@ impl Node {
     /// How much work there is, and what it occupies.
     pub fn tally(&self) -> Tally {
         self.ledger.tally()
+    }
+
+    /// Whether this work is still to begin: part of [`Tally::waiting`]. Not any more, when the gateway wants it no longer.
+    pub fn is_waiting(&self, work: WorkId) -> bool {
+        self.ledger.is_waiting(work)
     }
 
     /// What the node was told.

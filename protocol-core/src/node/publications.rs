@@ -116,7 +116,7 @@ impl Node {
         }
         let Some(params) = &self.publications.host_stats else { return };
         let call = CallName::Publication(HOST_STATS);
-        let words = ToGateway::Call { call, method: "node.event", params };
+        let words = ToGateway::Call { call, method: "node.event", params, traceparent: None };
         if self.session.write(self.utc, words, &mut link.websocket).is_ok() {
             self.publications.state = State::Asked;
         }
@@ -145,7 +145,7 @@ impl Node {
                 self.timers.set(Deadline::Publish, due);
                 // The first refusals come even where everything is approved (openclaw page 6.4).
                 if publications.refused == TELLING_REFUSALS {
-                    self.actions.push_back(Action::Notify(Event::AwaitingApproval));
+                    self.actions.push_back(Action::Notify(Event::WaitingForApproval));
                 }
             }
             Err(error) => {

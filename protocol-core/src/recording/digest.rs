@@ -131,7 +131,7 @@ impl<'a> Digester<'a> {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Connected | Event::Ready | Event::AwaitingApproval | Event::Approved => {}
+            Event::Connected | Event::Ready | Event::WaitingForApproval | Event::Approved => {}
             Event::GoingAway { reason, back_in } => {
                 self.text(reason);
                 if let Some(time) = back_in {

@@ -119,7 +119,7 @@ action_kinds! {
     KeepDeviceToken = 0x51: Action::KeepDeviceToken(_), "KeepDeviceToken";
     ForgetDeviceToken = 0x52: Action::ForgetDeviceToken, "ForgetDeviceToken";
     Reply = 0x53: Action::Reply { .. }, "Reply";
-    AwaitingApproval = 0x54: Action::Notify(Event::AwaitingApproval), "Notify(AwaitingApproval)";
+    WaitingForApproval = 0x54: Action::Notify(Event::WaitingForApproval), "Notify(WaitingForApproval)";
     Approved = 0x55: Action::Notify(Event::Approved), "Notify(Approved)";
     GoingAway = 0x56: Action::Notify(Event::GoingAway { .. }), "Notify(GoingAway)";
     DeviceTokenLost = 0x57: Action::Notify(Event::DeviceTokenLost(_)), "Notify(DeviceTokenLost)";
@@ -208,9 +208,10 @@ pub(super) fn put_input(
         Input::SigningFailed(_) => 21,
         Input::DeviceTokenKept => 22,
         Input::DeviceTokenNotKept(_) => 23,
-        Input::Call(_) => 24,
+        Input::Call(Call { traceparent: None, .. }) => 24,
         Input::Publish(Publication::HostStats(_)) => 25,
         Input::ProxyRefused { .. } => 26,
+        Input::Call(Call { traceparent: Some(_), .. }) => 27,
     });
     clocks.put(out, now);
     let content = out.len();
@@ -276,11 +277,14 @@ pub(super) fn put_input(
                 put_duration(out, *time);
             }
         }
-        Input::Call(Call { id: CallId(id), method, params, timeout }) => {
+        Input::Call(Call { id: CallId(id), method, params, timeout, traceparent }) => {
             put_number(out, *id);
             put_bytes(out, method.as_bytes());
             put_bytes(out, params.get().as_bytes());
             put_duration(out, *timeout);
+            if let Some(traceparent) = traceparent {
+                put_bytes(out, traceparent.to_string().as_bytes());
+            }
         }
         Input::Publish(Publication::HostStats(stats)) => {
             put_number(out, stats.cpu_count.into());
@@ -475,11 +479,15 @@ fn read_input<'a>(kind: u8, cursor: &mut Cursor<'a>) -> Result<Input<'a>, Malfor
         21 => Input::SigningFailed(cursor.text()?),
         22 => Input::DeviceTokenKept,
         23 => Input::DeviceTokenNotKept(cursor.text()?),
-        24 => Input::Call(Call {
+        24 | 27 => Input::Call(Call {
             id: CallId(cursor.number()?),
             method: cursor.text()?,
             params: serde_json::from_str(cursor.text()?).map_err(|_| Malformed::Value)?,
             timeout: cursor.duration()?,
+            traceparent: match kind {
+                27 => Some(cursor.text()?.parse().map_err(|_| Malformed::Value)?),
+                _ => None,
+            },
         }),
         25 => Input::Publish(Publication::HostStats(HostStats {
             cpu_count: u32::try_from(cursor.number()?).map_err(|_| Malformed::Value)?,
@@ -523,7 +531,7 @@ fn read_json(cursor: &mut Cursor<'_>) -> Result<Box<RawValue>, Malformed> {
 }
 
 /// The largest number of an input.
-const INPUTS: u8 = 26;
+const INPUTS: u8 = 27;
 
 const DRAINED: u8 = 0x60;
 const QUEUED: u8 = 0x61;

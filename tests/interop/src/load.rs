@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clawnode_tokio::openclaw::Openclaw;
-use clawnode_tokio::{Event, Handle, Node, NodeEvent};
+use clawnode_tokio::{Connection, Event, Handle, Node};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -47,8 +47,10 @@ async fn ready(operator: &Handle) -> Result<(), Failure> {
     let mut events = operator.events();
     while let Some(event) = events.next().await {
         match event {
-            Event::Node(NodeEvent::Ready) => return Ok(()),
-            Event::Stopped(reason) => return Err(reason.to_string().into()),
+            Event::Connection(Connection::Ready) => return Ok(()),
+            Event::Connection(Connection::Refused(reason)) => {
+                return Err(reason.to_string().into());
+            }
             _ => {}
         }
     }

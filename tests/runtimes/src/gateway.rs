@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use clawnode_protocol::dialect::openclaw::{GatewayConfig, Hello};
 use clawnode_protocol::peer::{
     Action, Applicant, Config, Decision, Dialect, FromNode, Input, LostReason, Misuse,
     Registration, Request,
@@ -27,6 +28,7 @@ pub struct Gateway {
     listener: Option<Arc<TcpListener>>,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
+    dialect: Dialect,
     guard: Guard,
 }
 
@@ -41,12 +43,19 @@ impl Gateway {
         let listener = Arc::new(beside(TcpListener::bind(address)).await.unwrap());
         let address = listener.local_addr().unwrap();
         let guard: Guard = Arc::new(Mutex::new(Box::new(|_| None)));
-        Self { listener: Some(listener), address, tls: None, guard }
+        let dialect = Dialect::Nodetool;
+        Self { listener: Some(listener), address, tls: None, dialect, guard }
     }
 
     /// A gateway that speaks TLS.
     pub async fn with_tls(acceptor: TlsAcceptor) -> Self {
         Self { tls: Some(acceptor), ..Self::bind().await }
+    }
+
+    /// A gateway that speaks openclaw, lets every device in, and lets it do all it wants.
+    pub async fn openclaw() -> Self {
+        let dialect = Dialect::Openclaw(GatewayConfig::default());
+        Self { dialect, ..Self::bind().await }
     }
 
     /// Decides who comes in from now on.
@@ -86,17 +95,17 @@ impl Gateway {
         let stream = self.accept_stream().await;
         let (commands, told) = mpsc::unbounded_channel();
         let (tell, messages) = mpsc::unbounded_channel();
-        let guard = Arc::clone(&self.guard);
+        let (dialect, guard) = (self.dialect, Arc::clone(&self.guard));
         match &self.tls {
             Some(acceptor) => {
                 let accepted = acceptor.accept(stream);
                 drop(beside(async move {
                     if let Ok(stream) = accepted.await {
-                        drive(stream, told, tell, guard).await;
+                        drive(stream, told, tell, dialect, guard).await;
                     }
                 }));
             }
-            None => drop(beside(drive(stream, told, tell, guard))),
+            None => drop(beside(drive(stream, told, tell, dialect, guard))),
         }
         Connection { commands, messages }
     }
@@ -184,6 +193,12 @@ impl Connection {
         self.act(move |peer, now| peer.handle(now, Input::Request(&request)));
     }
 
+    /// Wants no answer to a request any more. Openclaw gateways only.
+    pub fn cancel(&self, request_id: &str) {
+        let request_id = request_id.to_owned();
+        self.act(move |peer, now| peer.handle(now, Input::Cancel(&request_id)));
+    }
+
     /// Sends a message of a type of its own.
     pub fn custom(&self, text: &str) {
         let text = text.to_owned();
@@ -257,11 +272,12 @@ async fn drive(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     mut commands: mpsc::UnboundedReceiver<Command>,
     messages: mpsc::UnboundedSender<Said>,
+    dialect: Dialect,
     guard: Guard,
 ) {
     let start = Instant::now();
     let now = || Now::new(start.elapsed(), clawnode_runtime::wall_clock());
-    let mut peer = Peer::new(Config::new(Dialect::Nodetool), now(), [1; 32]);
+    let mut peer = Peer::new(Config::new(dialect), now(), [1; 32]);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut buffer = [0; 16 << 10];
     let mut reading = true;
@@ -276,6 +292,11 @@ async fn drive(
                         }
                     };
                     peer.handle(now(), Input::Authorize(decision)).unwrap();
+                }
+                Action::Authorize(Applicant::Connect(_)) => {
+                    let hello = Hello::new("token");
+                    let welcome = Input::Authorize(Decision::Welcome(&hello));
+                    peer.handle(now(), welcome).unwrap();
                 }
                 Action::Message(message) => drop(messages.send(Said::Message(message))),
                 Action::Disconnect => {}

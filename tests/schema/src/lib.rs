@@ -32,7 +32,13 @@ pub fn check(message: &Value) {
 ///
 /// The problem, and where in the message it is.
 pub fn problem_of(message: &Value) -> Result<(), String> {
-    fields("the frame", message, &["type", "id", "method", "params"], &[])?;
+    fields("the frame", message, &["type", "id", "method", "params"], &["traceparent"])?;
+    if let Some(traceparent) = message.get("traceparent") {
+        traceparent
+            .as_str()
+            .filter(|text| text.len() <= 128)
+            .ok_or("the traceparent must be a string of at most 128 characters")?;
+    }
     if message["type"] != "req" {
         return Err("only requests are sent to a gateway".to_owned());
     }

@@ -172,7 +172,7 @@ fn everything_that_only_openclaw_gateways_do_occurs() {
         "AUTH_DEVICE_TOKEN_MISMATCH",
         "PROTOCOL_MISMATCH",
         "GoingAway {",
-        "AwaitingApproval",
+        "WaitingForApproval",
         "Approved",
         "cancel r",
         "its time is over",

@@ -1,13 +1,13 @@
 //! Whether the gateway lets this node in, and what it lets it do.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clawnode_protocol::dialect::openclaw::{OLDER_PROTOCOL, PROTOCOL, Refusal, RefusalCode};
 use clawnode_tokio::openclaw::operator::NodeInfo;
 use clawnode_tokio::openclaw::{DeviceToken, DeviceTokens, Identity, Openclaw};
 use clawnode_tokio::{
-    Event, Events, Handle, LostReason, Node, NodeEvent, Publication, Secret, StopReason,
+    Approval, Connection, Event, Events, Handle, LostReason, Node, Publication, Secret, StopReason,
 };
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ pub(super) struct Patient<'a> {
 pub(super) async fn nodetool(
     report: &mut Report,
     target: &Target,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     shown: &Shown,
     patient: &Patient<'_>,
 ) {
@@ -157,6 +157,7 @@ impl Patient<'_> {
             operator = operator.password(password);
         }
         let builder = Node::builder(&gateway.url).map_err(|error| Failure::usage(chain(&error)))?;
+        let builder = connect::with_proxy(builder, options.proxy.as_deref())?;
         let mut builder = environment.apply(builder.openclaw(operator));
         builder = connect::with_token(builder, &options.token, environment)?;
         if let Some(file) = &options.tls_ca {
@@ -431,17 +432,22 @@ fn commands(
 /// What the gateway makes of a `connect`: `None` if it lets the node in.
 async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<Refusal>>, String> {
     loop {
-        let (refusal, retry_in) = match events.next().await {
-            Some(Event::Node(NodeEvent::Ready)) => return Ok(None),
-            Some(Event::Node(NodeEvent::Lost { reason, retry_in })) => match reason {
-                LostReason::Denied(refusal) => (refusal, retry_in),
-                LostReason::ProtocolChanged => continue,
-                other => return Err(other.to_string()),
-            },
-            Some(Event::Stopped(StopReason::Denied(refusal))) => (refusal, None),
-            Some(Event::Stopped(reason)) => return Err(reason.to_string()),
+        let connection = match events.next().await {
+            Some(Event::Connection(connection)) => connection,
             Some(_) => continue,
             None => return Err("the node ended".to_owned()),
+        };
+        let (refusal, next_attempt) = match connection {
+            connection if connection.is_registered() => return Ok(None),
+            Connection::Lost { reason: LostReason::ProtocolChanged, .. } => continue,
+            Connection::Lost { reason: LostReason::Denied(refusal), next_attempt } => {
+                (refusal, next_attempt)
+            }
+            Connection::WaitingForApproval(Approval::Device { refusal, .. })
+            | Connection::Refused(StopReason::Denied(refusal)) => return Ok(Some(refusal)),
+            Connection::Lost { reason, .. } => return Err(reason.to_string()),
+            Connection::Refused(reason) => return Err(reason.to_string()),
+            _ => continue,
         };
         // The node tries again at once where it has something else to show, or another version to speak.
         let again = match refusal.code() {
@@ -452,7 +458,7 @@ async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<R
             RefusalCode::Starting | RefusalCode::AuthTokenMismatch => true,
             _ => false,
         };
-        if !again || retry_in.is_none_or(|delay| delay > AT_ONCE) {
+        if !again || next_attempt.saturating_duration_since(Instant::now()) > AT_ONCE {
             return Ok(Some(refusal));
         }
     }
@@ -462,9 +468,11 @@ async fn outcome(events: &mut Events, protocol: &mut u32) -> Result<Option<Box<R
 async fn usable(events: &mut Events) -> Option<bool> {
     loop {
         match events.next().await? {
-            Event::Node(NodeEvent::Approved) => return Some(true),
-            Event::Node(NodeEvent::AwaitingApproval) => return Some(false),
-            Event::Stopped(_) | Event::Node(NodeEvent::Lost { .. }) => return None,
+            Event::Approved => return Some(true),
+            Event::Connection(Connection::WaitingForApproval(Approval::Surface)) => {
+                return Some(false);
+            }
+            Event::Connection(_) => return None,
             _ => {}
         }
     }

@@ -61,7 +61,8 @@ pub(crate) async fn run(options: options::Doctor) -> Result<(), Failure> {
         }
     };
     let ca = node.tls_ca.as_deref();
-    let target = Target::new(&gateway.url, gateway.fingerprint, ca, &environment)?;
+    let target =
+        Target::new(&gateway.url, gateway.fingerprint, ca, node.proxy.as_deref(), &environment)?;
     report.about(target.url.shown());
     if let Some((pairing, expired)) = &pairing {
         identity::setup_code(&mut report, pairing, *expired);

@@ -2,22 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clawnode_protocol::dialect;
 use clawnode_protocol::websocket::Refusal;
 use clawnode_tokio::tls::{TlsError, TlsFault};
-use clawnode_tokio::{ByteStream, TcpStream};
+use clawnode_tokio::{ByteStream, Proxy, TcpStream, Unconnected};
 
 use super::certificate::Certificate;
 use super::report::Report;
-use crate::connect::cure_of_refusal;
+use crate::connect::{cure_of_proxy, cure_of_refusal};
 use crate::options::Protocol;
 use crate::probe::{Target, Verdict, ahead_of};
 
 /// What was found at the end of the way.
 pub(super) struct Reached {
-    pub(super) address: SocketAddr,
+    /// `None` if a proxy is on the way.
+    pub(super) address: Option<SocketAddr>,
     pub(super) dialect: dialect::Name,
 }
 
@@ -28,8 +29,14 @@ pub(super) async fn check(
     wanted: Protocol,
 ) -> Option<Reached> {
     plain_text(report, target, wanted)?;
-    let addresses = resolve(report, target).await?;
-    let (stream, address) = tcp(report, target, &addresses).await?;
+    let (stream, address) = match &target.proxy {
+        Some(proxy) => (tunnel(report, target, proxy).await?, None),
+        None => {
+            let addresses = resolve(report, target).await?;
+            let (stream, address) = tcp(report, target, &addresses).await?;
+            (stream, Some(address))
+        }
+    };
     let stream = tls(report, target, stream).await?;
     let dialect = upgrade(report, target, stream, wanted).await?;
     Some(Reached { address, dialect })
@@ -50,7 +57,7 @@ fn plain_text(report: &mut Report, target: &Target, wanted: Protocol) -> Option<
         );
         return None;
     }
-    if target.url.is_loopback() {
+    if target.is_loopback() {
         report.ok(CHECK, "none, and none is needed on this machine");
     } else if target.may_speak_openclaw() {
         report.ok(CHECK, "none, which this node allows in private networks");
@@ -69,6 +76,31 @@ fn plain_text(report: &mut Report, target: &Target, wanted: Protocol) -> Option<
         );
     }
     Some(())
+}
+
+/// The proxy looks the gateway's name up, and connects to it.
+async fn tunnel(report: &mut Report, target: &Target, proxy: &Proxy) -> Option<TcpStream> {
+    const CHECK: &str = "proxy";
+    let started = Instant::now();
+    let (host, port) = (proxy.host(), proxy.port());
+    match target.tunnel(proxy).await {
+        Ok(stream) => {
+            let ms = started.elapsed().as_secs_f64() * 1000.0;
+            let detail = format!("{host}, port {port}, opened a tunnel in {ms:.1} ms");
+            report.ok(CHECK, detail);
+            Some(stream)
+        }
+        Err(Unconnected::Refused(refusal)) => {
+            let detail = format!("{host}, port {port}, refused: {refusal}");
+            report.failed(CHECK, detail, cure_of_proxy(refusal.status));
+            None
+        }
+        Err(error) => {
+            let cure = "check --proxy, HTTPS_PROXY and http_proxy; NO_PROXY excepts a gateway";
+            report.failed(CHECK, format!("{host}, port {port}: {error}"), cure);
+            None
+        }
+    }
 }
 
 async fn resolve(report: &mut Report, target: &Target) -> Option<Vec<SocketAddr>> {

@@ -306,7 +306,7 @@ impl Story {
             Action::Notify(event @ (Event::Connected | Event::Ready | Event::Approved)) => {
                 self.at_node(Kind::Connection, format!("{event:?}").to_lowercase());
             }
-            Action::Notify(Event::AwaitingApproval) => {
+            Action::Notify(Event::WaitingForApproval) => {
                 self.at_node(Kind::Trouble, "awaits approval of what it may do");
             }
             Action::Notify(Event::GoingAway { reason, back_in }) => {

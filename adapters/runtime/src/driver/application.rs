@@ -8,7 +8,7 @@ use futures_core::Stream;
 use tracing::{debug, info, warn};
 
 use super::Driver;
-use crate::handle::{Ask, CallFailed, Status};
+use crate::handle::{Ask, CallFailed};
 use crate::runtime::Runtime;
 
 impl<R: Runtime> Driver<R> {
@@ -40,10 +40,10 @@ impl<R: Runtime> Driver<R> {
                 debug!(bytes = text.len(), sent = result.is_ok(), "custom message");
                 let _ = sent.try_send(result);
             }
-            Ask::Call { method, params, timeout, reply } => {
+            Ask::Call { method, params, timeout, traceparent, reply } => {
                 let id = CallId(self.next_call);
                 self.next_call += 1;
-                let call = Call { id, method: &method, params: &params, timeout };
+                let call = Call { id, method: &method, params: &params, timeout, traceparent };
                 match self.core.handle(now, Input::Call(call)) {
                     Ok(()) => {
                         debug!(method, "call");
@@ -80,15 +80,10 @@ impl<R: Runtime> Driver<R> {
     }
 
     pub(super) fn publish(&mut self) {
-        let status = Status {
-            phase: self.core.phase(),
-            tally: self.core.tally(),
-            dialect: self.core.dialect(),
-            awaits: self.awaits,
-        };
-        if status != self.status {
-            self.status = status;
-            self.shared.0.publish(status);
+        let (tally, dialect) = (self.core.tally(), self.core.dialect());
+        if (tally, dialect) != self.published {
+            self.published = (tally, dialect);
+            self.shared.0.publish(tally, dialect);
         }
     }
 }

@@ -12,13 +12,14 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use clawnode_protocol::node::{Action, Input, StopReason};
+use clawnode_protocol::node::{Action, Input, StopReason, Tally};
 use clawnode_protocol::recording::{End, Recorder};
-use clawnode_protocol::{CallId, Credentials as Shown, Outcome, Secret, WorkId};
+use clawnode_protocol::{CallId, Credentials as Shown, Outcome, Secret, WorkId, dialect};
 use tracing::{debug, error, info, warn};
 
+use crate::connection::Connection;
 use crate::credentials::Credentials;
-use crate::handle::{Approval, Ask, CallFailed, Replied, Status};
+use crate::handle::{Ask, CallFailed, Replied};
 use crate::handler::{BoxFuture, Served};
 use crate::job::{FromJob, Job};
 use crate::node::Node;
@@ -31,7 +32,7 @@ use crate::shared::EndOnDrop;
 use crate::tls::Tls;
 use crate::url::GatewayUrl;
 use link::Link;
-use work::Deciding;
+use work::Unstarted;
 
 /// Where to connect to.
 pub(crate) struct Gateway {
@@ -66,15 +67,17 @@ pub(crate) struct Driver<R: Runtime> {
     /// Inputs that actions gave rise to; they must wait until all actions are out.
     replies: VecDeque<Reply>,
     authorize: Option<Authorize>,
-    deciding: BTreeMap<WorkId, Deciding>,
+    authorization_timeout: Duration,
+    unstarted: BTreeMap<WorkId, Unstarted>,
     observer: Option<Observer>,
     jobs: BTreeMap<WorkId, Job>,
     inbox: Pin<Box<Receiver<FromJob>>>,
     to_inbox: Sender<FromJob>,
     asks: Pin<Box<Receiver<Ask>>>,
     buffer: Box<[u8]>,
-    status: Status,
-    awaits: Option<Approval>,
+    connection: Connection,
+    /// What handles see of the core.
+    published: (Tally, Option<dialect::Name>),
     shared: EndOnDrop,
 }
 
@@ -85,7 +88,6 @@ struct Timer {
 
 enum Reply {
     Admitted(WorkId),
-    NotAdmitted(WorkId, String),
     Recorded(WorkId),
     Answer(WorkId, Outcome),
     Signature(Result<String, String>),
@@ -140,15 +142,16 @@ impl<R: Runtime> Driver<R> {
             timer: None,
             replies: VecDeque::new(),
             authorize: hooks.authorize,
-            deciding: BTreeMap::new(),
+            authorization_timeout: hooks.authorization_timeout,
+            unstarted: BTreeMap::new(),
             observer,
             jobs: BTreeMap::new(),
             inbox: Box::pin(inbox),
             to_inbox,
             asks: Box::pin(asks),
             buffer: vec![0; READ_BUFFER].into(),
-            status: shared.0.status(),
-            awaits: None,
+            connection: Connection::Idle,
+            published: (Tally::default(), None),
             shared,
         }
     }
@@ -159,19 +162,26 @@ impl<R: Runtime> Driver<R> {
         for _ in 0..STEPS {
             let busy = self.step(cx);
             if let Some(reason) = self.stopped.take() {
+                self.forget_withdrawn();
                 self.shared.0.end(Some(reason.clone()));
                 return Poll::Ready(reason);
             }
             if !busy && self.sleep(cx) {
-                self.publish();
-                self.keep_recording(cx);
+                self.look_back(cx);
                 return Poll::Pending;
             }
         }
-        self.publish();
-        self.keep_recording(cx);
+        self.look_back(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What is due once after many rounds.
+    fn look_back(&mut self, cx: &mut TaskContext<'_>) {
+        self.forget_withdrawn();
+        self.follow();
+        self.publish();
+        self.keep_recording(cx);
     }
 
     /// Hands on what was recorded when it is enough, is old enough, or is all there will be.
@@ -217,6 +227,8 @@ impl<R: Runtime> Driver<R> {
     fn step(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let timed = self.pass_time(cx);
         let told = self.obey(cx);
+        // Before, so that the gateway never knows of more than handles do.
+        self.publish();
         let wrote = self.write(cx);
         let heard = self.hear_handlers(cx);
         let connected = self.connect(cx);
@@ -281,9 +293,6 @@ impl<R: Runtime> Driver<R> {
             let now = self.runtime.now();
             let fed = match reply {
                 Reply::Admitted(work) => self.core.handle(now, Input::Admitted(work)),
-                Reply::NotAdmitted(work, reason) => {
-                    self.core.handle(now, Input::NotAdmitted(work, &reason))
-                }
                 Reply::Recorded(work) => self.core.handle(now, Input::Recorded(work)),
                 Reply::Answer(work, outcome) => self.core.handle(now, Input::Answer(work, outcome)),
                 Reply::Signature(Ok(signature)) => {
@@ -297,7 +306,10 @@ impl<R: Runtime> Driver<R> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Authenticate => self.asking = Some(self.authenticate()),
+            Action::Authenticate => {
+                self.enter(Connection::Connecting);
+                self.asking = Some(self.authenticate());
+            }
             Action::Sign(text) => self.sign(&text),
             Action::KeepDeviceToken(token) => self.keep_device_token(token),
             Action::ForgetDeviceToken => self.forget_device_token(),

@@ -13,13 +13,14 @@ use tracing::{debug, info};
 use super::{Driver, Reply};
 use crate::context::{Context, Inner, Workflow};
 use crate::job::{self, FromJob, Job};
-use crate::request::{Request, RequestEvent, RequestOutcome, decide};
+use crate::request::{Request, RequestEvent, RequestOutcome, RequestState, decide};
 use crate::runtime::Runtime;
 
-/// A request that waits for its authorisation. Dropping this ends the asking.
-pub(super) struct Deciding {
+/// A request whose handler was not started yet.
+pub(super) struct Unstarted {
     request: Arc<Request>,
-    _unwanted: Sender<()>,
+    /// While its authorisation is being decided. Dropping this ends the asking.
+    deciding: Option<Sender<()>>,
 }
 
 impl<R: Runtime> Driver<R> {
@@ -27,34 +28,45 @@ impl<R: Runtime> Driver<R> {
     /// it has; without one, memory is all the keeping there is.
     pub(super) fn admit(&mut self, work: &Work) {
         debug!(?work, "admitted");
+        let (id, request) = (work.id, Arc::new(Request::new(work)));
         let Some(authorize) = &self.authorize else {
-            self.replies.push_back(Reply::Admitted(work.id));
+            self.wait(id, Unstarted { request, deciding: None });
+            self.replies.push_back(Reply::Admitted(id));
             return;
         };
-        let (id, request) = (work.id, Arc::new(Request::new(work)));
-        // What the gateway has cancelled meanwhile is still being decided, and not among what is owed.
-        if self.deciding.len() >= self.core.config().limits.owed {
-            let reason = "too many requests wait for their authorization".to_owned();
-            self.refused(request, &reason);
-            self.replies.push_back(Reply::NotAdmitted(id, reason));
-            return;
-        }
-        let (_unwanted, unwanted) = async_channel::bounded(1);
-        self.deciding.insert(id, Deciding { request: Arc::clone(&request), _unwanted });
+        let (deciding, unwanted) = async_channel::bounded(1);
         let (runtime, authorize) = (self.runtime.clone(), Arc::clone(authorize));
-        let inbox = self.to_inbox.clone();
+        let (timeout, inbox) = (self.authorization_timeout, self.to_inbox.clone());
+        let asked = Arc::clone(&request);
         self.runtime.spawn(async move {
-            if let Some(decided) = decide(&runtime, authorize, request, unwanted).await {
+            if let Some(decided) = decide(&runtime, authorize, asked, timeout, unwanted).await {
                 let _ = inbox.send(FromJob::Authorized(id, decided)).await;
             }
         });
+        self.wait(id, Unstarted { request, deciding: Some(deciding) });
+        // So that no more is decided than is owed, however fast the gateway asks and cancels. An admission is the last that a message
+        // gives rise to, so nothing that has just begun is taken for withdrawn.
+        self.forget_withdrawn();
+    }
+
+    fn wait(&mut self, work: WorkId, unstarted: Unstarted) {
+        let state = match unstarted.deciding {
+            Some(_) => RequestState::Authorizing,
+            None => RequestState::Waiting,
+        };
+        self.shared.0.advance(work, Arc::clone(&unstarted.request), state);
+        self.unstarted.insert(work, unstarted);
     }
 
     fn authorized(&mut self, work: WorkId, decided: Result<(), String>) {
-        let Some(Deciding { request, .. }) = self.deciding.remove(&work) else { return };
+        let Some(Unstarted { request, .. }) = self.unstarted.remove(&work) else { return };
         match decided {
-            Ok(()) => self.feed(Input::Admitted(work)),
+            Ok(()) => {
+                self.wait(work, Unstarted { request, deciding: None });
+                self.feed(Input::Admitted(work));
+            }
             Err(reason) => {
+                self.shared.0.finish(work);
                 self.refused(request, &reason);
                 self.feed(Input::NotAdmitted(work, &reason));
             }
@@ -67,6 +79,25 @@ impl<R: Runtime> Driver<R> {
         if let Some(observer) = &mut self.observer {
             observer.tell(RequestEvent::Refused { request, reason: reason.to_owned() });
         }
+    }
+
+    /// Gives up what was cancelled before it began. The core says nothing of it, and needs not: it just does not wait any more.
+    pub(super) fn forget_withdrawn(&mut self) {
+        if self.unstarted.len() <= self.core.tally().waiting {
+            return;
+        }
+        let Self { unstarted, core, shared, observer, .. } = self;
+        unstarted.retain(|work, Unstarted { request, .. }| {
+            let waits = core.is_waiting(*work);
+            if !waits {
+                debug!(request_id = ?request.request_id, "withdrawn");
+                shared.0.finish(*work);
+                if let Some(observer) = observer {
+                    observer.tell(RequestEvent::Withdrawn(Arc::clone(request)));
+                }
+            }
+            waits
+        });
     }
 
     /// Where a journal would keep the answer, and reply when it has.
@@ -89,6 +120,13 @@ impl<R: Runtime> Driver<R> {
             Poll::Ready(Some(FromJob::Progress(work, update))) => {
                 if let Some(job) = self.jobs.get(&work) {
                     debug!(request_id = ?job.context.request_id(), ?update, "update");
+                    if let Some(observer) = &mut self.observer {
+                        observer.tell(RequestEvent::Progress {
+                            request: Arc::clone(&job.context.inner().request),
+                            kind: update.kind.clone(),
+                            bytes: update.data.get().len(),
+                        });
+                    }
                     self.feed(Input::Progress(work, update));
                 }
                 true
@@ -112,7 +150,10 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn start_job(&mut self, work: Arc<Work>) {
         let work = Arc::unwrap_or_clone(work);
         let id = work.id;
-        let request = Arc::new(Request::new(&work));
+        let request = match self.unstarted.remove(&id) {
+            Some(Unstarted { request, .. }) => request,
+            None => Arc::new(Request::new(&work)),
+        };
         let Request { request_id, job_id, command, .. } = &*request;
         info!(?request_id, %job_id, ?command, "request");
         let (cancel, ended) = async_channel::bounded(1);
@@ -149,13 +190,14 @@ impl<R: Runtime> Driver<R> {
         };
         match refusal {
             None => {
-                self.shared.0.begin(id, Arc::clone(&request));
+                self.shared.0.advance(id, Arc::clone(&request), RequestState::Running);
                 self.jobs.insert(id, job);
                 if let Some(observer) = &mut self.observer {
                     observer.tell(RequestEvent::Started(request));
                 }
             }
             Some(refusal) => {
+                self.shared.0.finish(id);
                 self.log_end(&job, "refused");
                 if let Some(observer) = &mut self.observer {
                     observer.tell(RequestEvent::Refused { request, reason: refusal.clone() });

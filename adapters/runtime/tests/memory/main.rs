@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clawnode_protocol::peer::{FromNode, Input, Request};
 use clawnode_protocol::{Outcome, Task};
-use clawnode_runtime::{Context, Failed, Handle, NoArgs, NodeBuilder, Phase, StopReason};
+use clawnode_runtime::{Connection, Context, Failed, Handle, NoArgs, NodeBuilder, StopReason};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn idling_costs_one_timer_for_each_deadline() {
     let mut gateway = Gateway::new(&memory);
     let (handle, mut run) = node(&memory);
     assert!(settle(&memory, &mut gateway, &mut run).is_none());
-    assert_eq!(handle.status().phase, Phase::Ready);
+    assert_eq!(handle.connection(), Connection::Ready);
     let before = memory.world.sleeps.load(Ordering::SeqCst);
     for _ in 0..50 {
         // Spurious polls, and time that passes without a deadline.
@@ -104,7 +104,7 @@ fn a_driver_that_was_held_up_reads_before_it_judges() {
     gateway.turn();
     memory.world.advance(Duration::from_secs(30));
     assert!(settle(&memory, &mut gateway, &mut run).is_none());
-    assert_eq!(handle.status().phase, Phase::Ready);
+    assert_eq!(handle.connection(), Connection::Ready);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_run_dropped_after_any_number_of_polls_leaves_nothing_behind() {
         assert!(!memory.world.is_connected(), "after {polls} polls");
         memory.world.poll_tasks();
         assert!(!memory.world.has_tasks(), "after {polls} polls");
-        assert_eq!(handle.status().phase, Phase::Stopped);
+        assert_eq!(handle.connection(), Connection::Stopped);
         if ended {
             break;
         }

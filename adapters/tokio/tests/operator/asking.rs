@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clawnode_tokio::openclaw::operator::{Access, OperatorError, SetupCodeRequest};
+use clawnode_tokio::openclaw::operator::{Access, Operator, OperatorError, SetupCodeRequest};
 use serde_json::{Value, json};
 
 use crate::gateway::{self, Reply};
@@ -233,4 +233,18 @@ async fn codes_and_tokens_are_not_shown_by_accident() {
     );
     assert_eq!(rotated.token.as_ref().unwrap().expose(), "t0ken");
     assert!(!format!("{rotated:?}").contains("t0ken"), "{rotated:?}");
+}
+
+#[tokio::test]
+async fn an_operator_asks_as_part_of_a_trace() {
+    let url = gateway::start_on_frames(Vec::new(), |request| {
+        Reply::Done(json!({ "traceparent": request.get("traceparent") }))
+    });
+    let operator = connected(&url).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let traced = Operator::new(operator.handle().with_traceparent(trace.parse().unwrap()));
+    for (asks, traceparent) in [(&traced, json!(trace)), (&operator, Value::Null)] {
+        let answer: Value = soon(asks.call("skills.bins", &json!({}))).await.unwrap();
+        assert_eq!(answer, json!({ "traceparent": traceparent }));
+    }
 }

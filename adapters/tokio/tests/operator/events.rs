@@ -1,4 +1,4 @@
-use clawnode_tokio::NodeEvent;
+use clawnode_tokio::Connection;
 use clawnode_tokio::openclaw::operator::OperatorEvent;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ async fn what_a_gateway_tells_comes_as_types_and_the_rest_as_it_is() {
     let mut next = async || soon(events.next()).await.expect("there is another event");
     loop {
         match next().await {
-            OperatorEvent::Connection(NodeEvent::Ready) => break,
+            OperatorEvent::Connection(Connection::Ready) => break,
             OperatorEvent::Connection(_) => {}
             other => panic!("{other:?} before it is connected"),
         }
@@ -89,7 +89,13 @@ async fn what_a_gateway_tells_comes_as_types_and_the_rest_as_it_is() {
         ("gateway restarting", Some(1500))
     );
     operator.handle().stop(std::time::Duration::ZERO);
-    assert!(matches!(next().await, OperatorEvent::Stopped(_)));
+    loop {
+        match next().await {
+            OperatorEvent::Connection(Connection::Stopped) => break,
+            OperatorEvent::Connection(Connection::Closing) => {}
+            other => panic!("{other:?} at the end"),
+        }
+    }
     assert!(soon(events.next()).await.is_none());
     soon(run).await.unwrap();
 }

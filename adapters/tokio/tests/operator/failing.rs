@@ -81,7 +81,7 @@ async fn a_call_may_come_to_nothing_be_cut_off_or_not_be_made_at_all() {
     let late = soon(operator.nodes()).await.unwrap_err();
     assert!(matches!(late, OperatorError::Stopped), "{late:?}");
     let late = soon(operator.connected()).await.unwrap_err();
-    assert!(matches!(late, NotConnected::Gone), "{late:?}");
+    assert!(matches!(late, NotConnected::Stopped), "{late:?}");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn whoever_waits_to_be_connected_hears_why_it_is_not() {
     }));
     let (refused, _run) = operator(&url);
     let error = soon(refused.connected()).await.unwrap_err();
-    assert!(matches!(error, NotConnected::Stopped(StopReason::Denied(_))), "{error:?}");
+    assert!(matches!(error, NotConnected::Refused(StopReason::Denied(_))), "{error:?}");
 
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (away, _run) = operator(&format!("ws://{nobody}"));

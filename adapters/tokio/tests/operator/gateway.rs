@@ -19,7 +19,17 @@ pub(crate) enum Reply {
 /// A gateway that lets one operator in, tells it `events`, and answers its requests. Its URL.
 pub(crate) fn start(
     events: Vec<Value>,
-    answer: impl FnMut(&str, &Value) -> Reply + Send + 'static,
+    mut answer: impl FnMut(&str, &Value) -> Reply + Send + 'static,
+) -> String {
+    start_on_frames(events, move |request| {
+        answer(request["method"].as_str().expect("a request has a method"), &request["params"])
+    })
+}
+
+/// The same for who wants to see the whole request.
+pub(crate) fn start_on_frames(
+    events: Vec<Value>,
+    answer: impl FnMut(&Value) -> Reply + Send + 'static,
 ) -> String {
     serve(move |socket| {
         let connect = hear(socket)?;
@@ -50,15 +60,11 @@ pub(crate) fn refusing(error: Value) -> String {
     })
 }
 
-fn talk(
-    socket: &mut WebSocket<TcpStream>,
-    mut answer: impl FnMut(&str, &Value) -> Reply,
-) -> Option<()> {
+fn talk(socket: &mut WebSocket<TcpStream>, mut answer: impl FnMut(&Value) -> Reply) -> Option<()> {
     loop {
         let request = hear(socket)?;
-        let method = request["method"].as_str().expect("a request has a method");
         let mut reply = json!({ "type": "res", "id": request["id"] });
-        let (ok, name, value) = match answer(method, &request["params"]) {
+        let (ok, name, value) = match answer(&request) {
             Reply::Done(payload) => (true, "payload", payload),
             Reply::Refused(error) => (false, "error", error),
             Reply::Silence => continue,

@@ -141,7 +141,7 @@ impl NodeSession for Node {
                 }
             }
             ToGateway::Answer { request_id, outcome, .. } => self.answer(request_id, outcome, out),
-            ToGateway::Call { call, method, params } => {
+            ToGateway::Call { call, method, params, traceparent } => {
                 let size = params.get().len() + method.len();
                 if size + ENVELOPE_BYTES > self.most_bytes {
                     let most = self.most_bytes;
@@ -149,7 +149,8 @@ impl NodeSession for Node {
                         "the call has {size} bytes; this gateway takes at most {most} with its envelope"
                     )));
                 }
-                wire::request(out, RequestId::Call(call), method, params);
+                let id = RequestId::Call(call);
+                wire::traced_request(out, id, method, params, traceparent);
             }
             // The gateway takes nothing but requests, and hears of life by pongs.
             ToGateway::Alive

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::CallName;
 use crate::dialect::json::Field;
+use crate::trace::TraceParent;
 use crate::websocket::Connection;
 
 /// Any frame, read in one pass. Unknown fields are ignored (openclaw page 2).
@@ -144,6 +145,17 @@ pub(super) const CONNECT_ID: &str = "connect";
 
 /// Sends a request, straight into the connection's buffer. A connection that is closing takes no more.
 pub(super) fn request(out: &mut Connection, id: RequestId, method: &str, params: impl Serialize) {
+    traced_request(out, id, method, params, None);
+}
+
+/// The same, as part of a trace.
+pub(super) fn traced_request(
+    out: &mut Connection,
+    id: RequestId,
+    method: &str,
+    params: impl Serialize,
+    traceparent: Option<TraceParent>,
+) {
     #[derive(Serialize)]
     struct Request<'a, P> {
         #[serde(rename = "type")]
@@ -151,8 +163,10 @@ pub(super) fn request(out: &mut Connection, id: RequestId, method: &str, params:
         id: RequestId,
         method: &'a str,
         params: P,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        traceparent: Option<TraceParent>,
     }
-    let request = Request { kind: "req", id, method, params };
+    let request = Request { kind: "req", id, method, params, traceparent };
     let _ = out.send_text_with(|buffer| {
         serde_json::to_writer(buffer, &request)
             .expect("these structs have string keys and Vec takes any bytes");

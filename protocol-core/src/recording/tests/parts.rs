@@ -21,6 +21,7 @@ use crate::{Call, CallId, Node};
 
 /// What the shared token, the password and so on are in these sessions.
 pub(super) const TOKEN: &str = "s3cret/t0ken";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// One thing that happens: which, and with what.
 pub(super) type Step = (u8, u8);
@@ -352,7 +353,10 @@ impl Stage {
                 self.calls += u64::from(with % 3 != 0);
                 let params = RawValue::from_string("{}".to_owned()).expect("it is JSON");
                 let timeout = Duration::from_secs(u64::from(with));
-                self.give(|| Input::Call(Call { id, method: "m", params: &params, timeout }));
+                let traceparent = (with % 2 == 0).then(|| TRACE.parse().expect("it is one"));
+                self.give(|| {
+                    Input::Call(Call { id, method: "m", params: &params, timeout, traceparent })
+                });
                 self.say(&json!({ "type": "res", "id": format!("c{}", with % 4), "ok": true, "payload": {} }));
             }
             16 => {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
 use clawnode_runtime::openclaw::{Fingerprint, Identity, Openclaw};
-use clawnode_runtime::{BuildError, Event, NodeEvent, Phase, SendError, StopReason};
+use clawnode_runtime::{BuildError, Connection, Event, SendError, StopReason};
 use clawnode_runtimes::{Gateway, Said, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn announces_what_it_serves_and_sends_heartbeats() {
         assert!(matches!(said, Said::Message(FromNode::Alive { .. })), "{said:?}");
     }
     let status = node.handle.status();
-    assert_eq!((status.phase, status.tally.running), (Phase::Ready, 0));
+    assert_eq!((status.connection, status.tally.running), (Connection::Ready, 0));
 }
 
 #[apply(async_test)]
@@ -54,7 +54,7 @@ async fn custom_messages_go_both_ways() {
     assert_eq!(node.handle.send_custom(r#"{"type":"hi"}"#).await, Err(SendError::NotReady));
     let mut connection = gateway.accept_node().await;
     loop {
-        if let Some(Event::Node(NodeEvent::Ready)) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Ready)) = soon(events.next()).await {
             break;
         }
     }
@@ -70,7 +70,7 @@ async fn custom_messages_go_both_ways() {
     }
     connection.custom(r#"{"type":"hello","y":2}"#);
     loop {
-        if let Some(Event::Node(NodeEvent::Custom { kind, text })) = soon(events.next()).await {
+        if let Some(Event::Custom { kind, text }) = soon(events.next()).await {
             assert_eq!((kind.as_str(), text.as_str()), ("hello", r#"{"type":"hello","y":2}"#));
             break;
         }
@@ -79,15 +79,15 @@ async fn custom_messages_go_both_ways() {
     handle.stop(Duration::ZERO);
     assert_eq!(node.stopped().await, StopReason::Requested);
     assert_eq!(handle.send_custom(r#"{"type":"hi"}"#).await, Err(SendError::Stopped));
-    loop {
-        match soon(events.next()).await {
-            Some(Event::Stopped(reason)) => assert_eq!(reason, StopReason::Requested),
-            None => break,
-            Some(_) => {}
-        }
+    let mut last = None;
+    while let Some(event) = soon(events.next()).await {
+        last = Some(event);
     }
-    assert!(handle.events().next().await.is_none());
-    assert_eq!(handle.status().phase, Phase::Stopped);
+    assert!(matches!(last, Some(Event::Connection(Connection::Stopped))), "{last:?}");
+    let mut late = handle.events();
+    assert!(matches!(late.next().await, Some(Event::Connection(Connection::Stopped))));
+    assert!(late.next().await.is_none());
+    assert_eq!(handle.connection(), Connection::Stopped);
 }
 
 #[apply(async_test)]
@@ -107,6 +107,8 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
     let zero = build(|node| node.heartbeat_interval(Duration::ZERO));
     assert_eq!(zero, BuildError::ZeroDuration("heartbeat interval"));
+    let zero = build(|node| node.authorization_timeout(Duration::ZERO));
+    assert_eq!(zero, BuildError::ZeroDuration("time for an authorization"));
     let header = build(|node| node.header("CF-Access-Client-Id", "me"));
     assert_eq!(header, BuildError::HeaderWithoutTls("CF-Access-Client-Id".into()));
     let pin = Fingerprint::of(b"x");
@@ -210,7 +212,8 @@ async fn a_name_is_looked_up_and_its_addresses_are_tried() {
     let mut events = node.handle().events();
     let _node = Running::run(node);
     loop {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             let reason = reason.to_string();
             assert!(reason.contains("no-such-host.invalid cannot be resolved"), "{reason}");
             break;

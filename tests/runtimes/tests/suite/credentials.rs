@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clawnode_protocol::websocket::CloseCode;
-use clawnode_runtime::{Event, LostReason, NodeEvent, StopReason, TokenIn};
+use clawnode_runtime::{Connection, Event, LostReason, StopReason, TokenIn};
 use clawnode_runtimes::{Gateway, soon};
 use macro_rules_attribute::apply;
 
@@ -66,7 +66,8 @@ async fn a_token_file_is_read_again_at_each_attempt() {
     let node = Running::start(builder(&gateway).token_file(&file.0));
     let mut events = node.handle.events();
     let mut expect = async |text: &str| loop {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             if matches!(&reason, LostReason::NoCredential(why) if why.contains(text)) {
                 break;
             }
@@ -108,7 +109,8 @@ async fn a_provider_is_asked_at_each_attempt() {
     let _connection = gateway.accept_node().await;
     let mut why = Vec::new();
     while why.len() < 2 {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             why.push(reason.to_string());
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clawnode_protocol::peer::FromNode;
 use clawnode_runtime::{
-    CallFailed, Context, Event, Failed, HostStats, NoArgs, NodeEvent, Phase, Publication, Runtime,
+    CallFailed, Connection, Context, Event, Failed, HostStats, NoArgs, Publication, Runtime,
     Update, to_object,
 };
 use clawnode_runtimes::{Gateway, Said, soon, within, yield_now};
@@ -54,8 +54,10 @@ async fn a_run_dropped_at_any_wait_leaves_nothing_behind() {
         let run = async { within(Duration::from_millis(60), run).await.is_some() };
         let serve = within(Duration::from_millis(500), serve);
         let (_, _) = tokio::join!(serve, run);
-        assert_eq!(handle.status().phase, Phase::Stopped, "after {polls} polls");
-        assert!(handle.events().next().await.is_none());
+        assert_eq!(handle.connection(), Connection::Stopped, "after {polls} polls");
+        let mut late = handle.events();
+        assert!(matches!(late.next().await, Some(Event::Connection(Connection::Stopped))));
+        assert!(late.next().await.is_none());
         // Every handler that was started has gone.
         becomes(&endless.dropped, endless.started.load(Ordering::SeqCst)).await;
     }
@@ -100,11 +102,11 @@ async fn dropped_waits_for_events_lose_none() {
     let mut seen = 0;
     while seen < 50 {
         match at_most(1, events.next()).await {
-            Some(Some(Event::Node(NodeEvent::Custom { text, .. }))) => {
+            Some(Some(Event::Custom { text, .. })) => {
                 assert!(text.ends_with(&format!(":{seen}}}")), "{text}");
                 seen += 1;
             }
-            Some(event) => assert!(matches!(event, Some(Event::Node(_))), "{event:?}"),
+            Some(event) => assert!(matches!(event, Some(Event::Connection(_))), "{event:?}"),
             None => yield_now().await,
         }
     }
@@ -116,7 +118,7 @@ async fn dropped_custom_messages_are_sent_once_or_not_at_all() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway));
     let mut connection = gateway.accept_node().await;
-    while node.handle.status().phase != Phase::Ready {
+    while node.handle.connection() != Connection::Ready {
         yield_now().await;
     }
     let mut known = Vec::new();
@@ -152,7 +154,7 @@ async fn dropped_calls_and_publications_break_nothing() {
     let gateway = Gateway::bind().await;
     let node = Running::start(builder(&gateway).command("echo", echo));
     let mut connection = gateway.accept_node().await;
-    while node.handle.status().phase != Phase::Ready {
+    while node.handle.connection() != Connection::Ready {
         yield_now().await;
     }
     for polls in 0..4 {

@@ -1,18 +1,21 @@
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use clawnode_runtime::openclaw::{Identity, Openclaw};
 use clawnode_runtime::{
-    Context, Event, Failed, NoArgs, Request, RequestEvent, RequestOutcome, SendError,
+    Connection, Context, Event, Failed, InFlight, Limits, NoArgs, Request, RequestEvent,
+    RequestOutcome, SendError, Update, to_object,
 };
-use clawnode_runtimes::{Gateway, Said, soon};
+use clawnode_runtimes::{Gateway, soon};
 use macro_rules_attribute::apply;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::handlers::{Endless, becomes};
-use super::{Running, builder, echo};
+use super::{NodeBuilder, Running, builder, echo};
 
 #[apply(async_test)]
 async fn an_authorization_lets_in_refuses_and_never_takes_the_node_with_it() {
@@ -80,7 +83,7 @@ async fn a_decision_that_takes_its_time_keeps_nobody_else_waiting() {
     connection.command("never", "never", json!({}));
     connection.command("quick", "quick", json!({}));
     connection.answer("quick").await.result();
-    assert!(node.handle.in_flight().is_empty(), "what is not let in does not run");
+    assert_eq!(states(&node), ["slow Authorizing", "never Authorizing"]);
     decide.notify_one();
     connection.answer("slow").await.result();
     node.handle.stop(Duration::ZERO);
@@ -92,10 +95,11 @@ async fn a_decision_that_takes_its_time_keeps_nobody_else_waiting() {
 #[apply(async_test)]
 async fn a_decision_that_never_comes_is_a_refusal() {
     let gateway = Gateway::bind().await;
-    let _node = Running::start(
+    let node = Running::start(
         builder(&gateway)
             .command("echo", echo)
-            .authorize(|_| async { pending::<Result<(), String>>().await }),
+            .authorize(|_| async { pending::<Result<(), String>>().await })
+            .authorization_timeout(Duration::from_millis(30)),
     );
     let mut connection = gateway.accept_node().await;
     let before = Instant::now();
@@ -105,7 +109,67 @@ async fn a_decision_that_never_comes_is_a_refusal() {
         answer.error(),
         "this node could not take the request: the authorization took too long"
     );
-    assert!(before.elapsed() >= Duration::from_secs(10));
+    assert!(before.elapsed() >= Duration::from_millis(30));
+    assert!(node.handle.in_flight().is_empty());
+}
+
+/// As many decisions are under way as requests are owed, and one more request is refused without being asked about. A decision that
+/// nobody waits for any more is dropped, and makes room.
+#[apply(async_test)]
+async fn as_many_decisions_as_the_bound_are_under_way_and_one_more_is_refused() {
+    let gateway = Gateway::openclaw().await;
+    let mut limits = Limits::default();
+    limits.owed = 2;
+    let (asked, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (asks, drops) = (Arc::clone(&asked), Arc::clone(&dropped));
+    let node = Running::start(openclaw(&gateway).limits(limits).command("echo", echo).authorize(
+        move |_| {
+            asks.fetch_add(1, Ordering::SeqCst);
+            let counts = CountsDrops(Arc::clone(&drops));
+            async move {
+                let _counts = counts;
+                pending::<Result<(), String>>().await
+            }
+        },
+    ));
+    let mut connection = gateway.accept_node().await;
+    for id in ["1", "2", "3"] {
+        connection.command(id, "echo", json!({}));
+    }
+    let refusal = connection.answer("3").await;
+    let most = "this node has 2 requests to answer already, as many as it takes; try again later";
+    assert_eq!(refusal.error(), most);
+    assert_eq!(states(&node), ["1 Authorizing", "2 Authorizing"]);
+    becomes(&asked, 2).await;
+
+    connection.cancel("1");
+    becomes(&dropped, 1).await;
+    assert_eq!(states(&node), ["2 Authorizing"]);
+    connection.command("4", "echo", json!({}));
+    becomes(&asked, 3).await;
+    assert_eq!(states(&node), ["2 Authorizing", "4 Authorizing"]);
+    node.handle.stop(Duration::ZERO);
+    node.stopped().await;
+}
+
+fn openclaw(gateway: &Gateway) -> NodeBuilder {
+    let device = Openclaw::node(Identity::from_seed([7; 32]), "1");
+    builder(gateway).openclaw(device).token("t")
+}
+
+/// What is in flight, and how far.
+fn states(node: &Running) -> Vec<String> {
+    let in_flight = node.handle.in_flight();
+    let shown = |one: &InFlight| format!("{} {:?}", one.request.request_id, one.state);
+    in_flight.iter().map(shown).collect()
+}
+
+struct CountsDrops(Arc<AtomicUsize>);
+
+impl Drop for CountsDrops {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 fn told(event: RequestEvent) -> String {
@@ -121,6 +185,10 @@ fn told(event: RequestEvent) -> String {
                 _ => "cancelled",
             };
             format!("{} {how}", request.request_id)
+        }
+        RequestEvent::Withdrawn(request) => format!("{} withdrawn", request.request_id),
+        RequestEvent::Progress { request, kind, bytes } => {
+            format!("{} {kind} of {bytes} bytes", request.request_id)
         }
         other => format!("{other:?}"),
     }
@@ -180,47 +248,158 @@ async fn an_observer_hears_of_every_request_and_may_panic_and_block() {
 }
 
 #[apply(async_test)]
-async fn a_handle_lists_what_runs() {
-    let gateway = Gateway::bind().await;
+async fn an_observer_hears_of_progress_and_of_what_never_began() {
+    let gateway = Gateway::openclaw().await;
+    let mut limits = Limits::default();
+    limits.running = 1;
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&lines);
     let go = Arc::new(Semaphore::new(0));
     let wait = Arc::clone(&go);
+    let described = openclaw(&gateway)
+        .limits(limits)
+        .command("work", move |context: Context, _: NoArgs| {
+            let wait = Arc::clone(&wait);
+            async move {
+                for step in 1..=2 {
+                    let news = to_object(&json!({ "step": step }))?;
+                    context.progress(Update::new("step", news)).await?;
+                }
+                wait.acquire().await?.forget();
+                Ok::<_, Failed>(json!({}))
+            }
+        })
+        .observe(move |event| heard.lock().unwrap().push(told(event)));
+    let node = Running::start(described);
+    let mut connection = gateway.accept_node().await;
+    connection.command("1", "work", json!({}));
+    connection.command("2", "work", json!({}));
+    are(&node, 2).await;
+    connection.cancel("2");
+    are(&node, 1).await;
+    go.add_permits(1);
+    connection.answer("1").await.result();
+    node.handle.stop(Duration::ZERO);
+    node.stopped().await;
+    let lines = std::mem::take(&mut *lines.lock().unwrap());
+    let (withdrawn, others): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.contains("withdrawn"));
+    assert_eq!(withdrawn, ["2 withdrawn"]);
+    let step = "1 step of 10 bytes";
+    assert_eq!(others, ["1 started", step, step, "1 completed"]);
+}
+
+/// A handler with much to say to an observer that is busy.
+#[apply(async_test)]
+async fn progress_takes_half_of_the_room_and_one_more_is_missed() {
+    const MOST: usize = 1024;
+    for (updates, missed) in [(MOST, 0), (MOST + 1, 1)] {
+        let gateway = Gateway::bind().await;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&lines);
+        let (block, blocked) = mpsc::channel::<()>();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (began, begins) = (Arc::clone(&begun), Arc::clone(&begun));
+        let described = builder(&gateway)
+            .command("work", move |context: Context, _: NoArgs| {
+                let began = Arc::clone(&began);
+                async move {
+                    becomes(&began, 1).await;
+                    for _ in 0..updates {
+                        context.progress(Update::new("step", to_object(&json!({}))?)).await?;
+                    }
+                    Ok::<_, Failed>(json!({}))
+                }
+            })
+            .observe(move |event| {
+                begins.fetch_add(1, Ordering::SeqCst);
+                // Until the other end is dropped.
+                let _ = blocked.recv();
+                heard.lock().unwrap().push(told(event));
+            });
+        let node = Running::start(described);
+        let mut connection = gateway.accept_node().await;
+        connection.command("1", "work", json!({}));
+        connection.answer("1").await.result();
+        drop(block);
+        node.handle.stop(Duration::from_secs(5));
+        node.stopped().await;
+        let lines = std::mem::take(&mut *lines.lock().unwrap());
+        let told = lines.iter().filter(|line| line.ends_with("bytes")).count();
+        assert_eq!(told, MOST);
+        let expected: &[&str] = match missed {
+            0 => &["1 completed"],
+            _ => &["Missed(1)", "1 completed"],
+        };
+        assert_eq!(lines[1 + MOST..], *expected);
+    }
+}
+
+#[apply(async_test)]
+async fn a_handle_lists_what_is_in_flight_and_how_far_it_is() {
+    let gateway = Gateway::openclaw().await;
+    let (go, decide) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+    let (wait, decided) = (Arc::clone(&go), Arc::clone(&decide));
+    let mut limits = Limits::default();
+    limits.running = 2;
     let before = Instant::now();
-    let node = Running::start(builder(&gateway).user_id("owner").command(
-        "wait",
-        move |context: Context, _: NoArgs| {
+    let described = openclaw(&gateway)
+        .limits(limits)
+        .command("wait", move |_, _: NoArgs| {
             let wait = Arc::clone(&wait);
             async move {
                 wait.acquire().await.unwrap().forget();
-                Ok::<_, Failed>(json!({ "user": context.request().user_id }))
+                Ok::<_, Failed>(json!({}))
             }
-        },
-    ));
+        })
+        .authorize(move |request: Arc<Request>| {
+            let decided = Arc::clone(&decided);
+            async move {
+                if request.request_id == "5" {
+                    decided.notified().await;
+                }
+                Ok::<_, Failed>(())
+            }
+        });
+    let node = Running::start(described);
     let mut connection = gateway.accept_node().await;
     assert!(node.handle.in_flight().is_empty());
-    for id in ["1", "2"] {
+    for id in ["1", "2", "3", "4", "5"] {
         connection.command(id, "wait", json!({}));
-        connection.next().await;
+        // One after the other, as what is decided first begins first.
+        are(&node, id.parse().unwrap()).await;
     }
-    let running = async {
-        while node.handle.in_flight().len() < 2 {
-            clawnode_runtimes::sleep(Duration::from_millis(5)).await;
+    let expected = ["1 Running", "2 Running", "3 Waiting", "4 Waiting", "5 Authorizing"];
+    soon(async {
+        while states(&node) != expected {
+            clawnode_runtimes::sleep(Duration::from_millis(1)).await;
         }
-    };
-    soon(running).await;
-    for (running, id) in node.handle.in_flight().iter().zip(["1", "2"]) {
-        let Request { request_id, user_id, command, .. } = &*running.request;
-        let about = (request_id.as_str(), user_id.as_str(), command.as_deref());
-        assert_eq!(about, (id, "owner", Some("wait")));
-        assert!((before..=Instant::now()).contains(&running.since));
+    })
+    .await;
+    for one in node.handle.in_flight() {
+        assert_eq!(one.request.command.as_deref(), Some("wait"));
+        assert!((before..=Instant::now()).contains(&one.since));
     }
+    // What waits, and what is being decided, is gone when the gateway wants it no more.
+    connection.cancel("3");
+    connection.cancel("5");
+    are(&node, 3).await;
+    assert_eq!(states(&node), ["1 Running", "2 Running", "4 Waiting"]);
+    go.add_permits(1);
+    are(&node, 2).await;
     go.add_permits(2);
-    for _ in 0..2 {
-        while !matches!(
-            connection.next().await,
-            Said::Message(clawnode_protocol::peer::FromNode::Answered { .. })
-        ) {}
-    }
-    assert!(node.handle.in_flight().is_empty());
+    connection.answer("4").await.result();
+    are(&node, 0).await;
+    decide.notify_one();
+}
+
+async fn are(node: &Running, count: usize) {
+    soon(async {
+        while node.handle.in_flight().len() != count {
+            clawnode_runtimes::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -236,10 +415,7 @@ async fn messages_of_ones_own_types_go_both_ways() {
     let mut events = node.handle.events();
     let connection = gateway.accept_node().await;
     let question = |weight| Own::Question { text: "why".to_owned(), weight };
-    while !matches!(
-        soon(events.next()).await,
-        Some(Event::Node(clawnode_runtime::NodeEvent::Ready))
-    ) {}
+    while !matches!(soon(events.next()).await, Some(Event::Connection(Connection::Ready))) {}
     node.handle.send_message(&question(0.5)).await.unwrap();
     connection.custom(r#"{"type":"question","text":"why","weight":0.5}"#);
     connection.custom(r#"{"type":"other"}"#);

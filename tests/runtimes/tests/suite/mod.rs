@@ -11,9 +11,9 @@ macro_rules! async_test {
     };
 }
 
-mod approval;
 mod commands;
 mod connecting;
+mod connection;
 mod credentials;
 mod dropping;
 mod handlers;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clawnode_runtime::openclaw::{Identity, Openclaw};
-use clawnode_runtime::{BuildError, Event, LostReason, NodeEvent, StopReason};
+use clawnode_runtime::{BuildError, Connection, Event, LostReason, StopReason};
 use clawnode_runtimes::{Gateway, Proxy, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
@@ -66,7 +66,8 @@ async fn a_way_that_is_not_there_now_is_tried_again() {
     let mut events = node.handle().events();
     let _node = Running::run(node);
     loop {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             assert!(matches!(reason, LostReason::ProxyRefused { status: 502, .. }), "{reason:?}");
             break;
         }
@@ -94,7 +95,9 @@ async fn what_is_no_proxy_is_named() {
             tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-x\r\n").await.unwrap();
         }
         loop {
-            if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+            if let Some(Event::Connection(Connection::Lost { reason, .. })) =
+                soon(events.next()).await
+            {
                 let LostReason::ConnectFailed(why) = reason else { panic!("{reason:?}") };
                 assert!(why.contains(expected), "{why}");
                 break;

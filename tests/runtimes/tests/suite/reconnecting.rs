@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clawnode_protocol::websocket::CloseCode;
-use clawnode_runtime::{Context, Event, Failed, NoArgs, NodeEvent};
+use clawnode_runtime::{Connection, Context, Event, Failed, NoArgs};
 use clawnode_runtimes::{Gateway, sleep, soon};
 use macro_rules_attribute::apply;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn an_answer_arrives_after_the_gateway_restarted() {
     // At least one attempt meets no gateway.
     let mut failed = 0;
     while failed < 2 {
-        if let Some(Event::Node(NodeEvent::Lost { .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { .. })) = soon(events.next()).await {
             failed += 1;
         }
     }

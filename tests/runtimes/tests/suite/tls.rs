@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clawnode_protocol::dialect::openclaw::Fingerprint;
 use clawnode_runtime::tls::{Tls, TlsError, TlsFault};
-use clawnode_runtime::{Event, LostReason, NodeEvent, Runtime};
+use clawnode_runtime::{Connection, Event, LostReason, Runtime};
 use clawnode_runtimes::{Gateway, beside, soon};
 use macro_rules_attribute::apply;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -74,7 +74,8 @@ async fn reason(gateway: Gateway, change: impl FnOnce(NodeBuilder) -> NodeBuilde
     let mut events = node.handle.events();
     let _connection = gateway.accept().await;
     loop {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             let LostReason::ConnectFailed(why) = reason else { panic!("{reason:?}") };
             return why;
         }
@@ -136,7 +137,9 @@ async fn nothing_is_said_to_a_gateway_with_another_certificate_than_the_pinned_o
         let node = Running::start(node.tls_fingerprint(pinned));
         let mut events = node.handle.events();
         let why = loop {
-            if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+            if let Some(Event::Connection(Connection::Lost { reason, .. })) =
+                soon(events.next()).await
+            {
                 break reason.to_string();
             }
         };
@@ -186,7 +189,8 @@ async fn a_gateway_without_tls_is_named_as_such() {
         .await
         .unwrap();
     loop {
-        if let Some(Event::Node(NodeEvent::Lost { reason, .. })) = soon(events.next()).await {
+        if let Some(Event::Connection(Connection::Lost { reason, .. })) = soon(events.next()).await
+        {
             assert!(reason.to_string().contains("does the gateway speak TLS"), "{reason}");
             break;
         }

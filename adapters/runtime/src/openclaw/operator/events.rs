@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::read::lenient;
 use super::types::{DeviceRequest, HostStatsOf, NodeRequest};
-use crate::{Event, Events, NodeEvent, StopReason};
+use crate::{Connection, Event, Events};
 
 /// What an operator hears.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum OperatorEvent {
-    /// News of the connection, such as [`NodeEvent::Ready`] and [`NodeEvent::Lost`].
-    Connection(NodeEvent),
+    /// Where the operator is with its gateway from here on. The first event and the last.
+    Connection(Connection),
     /// A node wants to do more than was approved: `node.pair.requested`.
     NodePairRequested(NodeRequest),
     /// Somebody decided what a node may do: `node.pair.resolved`. The id is the node's.
@@ -41,10 +41,10 @@ pub enum OperatorEvent {
         /// What it says, JSON; null if it says nothing.
         payload: Box<RawValue>,
     },
+    /// What else happens to any node, such as [`Event::GatewayError`] and [`Event::Faulty`].
+    Node(Event),
     /// The reader was too slow: this many events, the oldest, were dropped here.
     Missed(u64),
-    /// The operator has stopped for good. The last event.
-    Stopped(StopReason),
 }
 
 /// A decision about a request.
@@ -109,13 +109,11 @@ impl OperatorEvents {
 impl From<Event> for OperatorEvent {
     fn from(event: Event) -> Self {
         match event {
-            Event::Node(NodeEvent::Custom { kind, text }) => read(kind, &text),
-            Event::Node(NodeEvent::GoingAway { reason, back_in }) => {
-                Self::Shutdown { reason, back_in }
-            }
-            Event::Node(event) => Self::Connection(event),
+            Event::Connection(connection) => Self::Connection(connection),
+            Event::Custom { kind, text } => read(kind, &text),
+            Event::GoingAway { reason, back_in } => Self::Shutdown { reason, back_in },
             Event::Missed(count) => Self::Missed(count),
-            Event::Stopped(reason) => Self::Stopped(reason),
+            other => Self::Node(other),
         }
     }
 }

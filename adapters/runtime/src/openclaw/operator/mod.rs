@@ -14,6 +14,7 @@ mod types;
 
 use std::time::Duration;
 
+use clawnode_protocol::dialect::openclaw::Refusal;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,7 +22,7 @@ use serde_json::value::RawValue;
 use crate::builder::random_uuid;
 use crate::handle::Handle;
 use crate::runtime::random_bytes;
-use crate::{Event, LostReason, NodeEvent, Phase, StopReason};
+use crate::{Approval, Connection, Event, LostReason, StopReason};
 
 use read::required_list;
 
@@ -75,12 +76,15 @@ pub enum NotConnected {
     /// An attempt came to nothing. The next one follows.
     #[error("{0}")]
     Lost(LostReason),
+    /// Somebody has to approve of the operator's device first. It asks again now and then.
+    #[error("{0}")]
+    WaitingForApproval(Box<Refusal>),
     /// There will be no other attempt.
     #[error("{0}")]
-    Stopped(StopReason),
-    /// It had stopped, or was dropped, before anybody asked.
+    Refused(StopReason),
+    /// It has stopped as it was asked to, or was dropped.
     #[error("the operator has stopped")]
-    Gone,
+    Stopped,
 }
 
 impl Operator {
@@ -101,23 +105,26 @@ impl Operator {
     /// [`NotConnected`] at the first attempt that comes to nothing. Call it again to wait for the next.
     pub async fn connected(&self) -> Result<(), NotConnected> {
         let mut events = self.handle.events();
-        if self.handle.status().phase == Phase::Ready {
-            return Ok(());
-        }
+        let mut was_asked_for = false;
         loop {
-            match events.next().await {
-                Some(Event::Node(NodeEvent::Ready)) => return Ok(()),
-                Some(Event::Node(NodeEvent::Lost { reason, .. })) => {
-                    return Err(NotConnected::Lost(reason));
+            let Some(event) = events.next().await else { return Err(NotConnected::Stopped) };
+            let Event::Connection(connection) = event else { continue };
+            // What came to nothing before is no news.
+            let news = std::mem::replace(&mut was_asked_for, true);
+            match connection {
+                connection if connection.is_registered() => return Ok(()),
+                Connection::Lost { reason, .. } if news => return Err(NotConnected::Lost(reason)),
+                Connection::WaitingForApproval(Approval::Device { refusal, .. }) if news => {
+                    return Err(NotConnected::WaitingForApproval(refusal));
                 }
-                Some(Event::Stopped(reason)) => return Err(NotConnected::Stopped(reason)),
-                Some(_) => {}
-                None => return Err(NotConnected::Gone),
+                Connection::Refused(reason) => return Err(NotConnected::Refused(reason)),
+                Connection::Stopped => return Err(NotConnected::Stopped),
+                _ => {}
             }
         }
     }
 
-    /// What the gateway tells from now on. As many as [`Events`](crate::Events) hold wait to be read.
+    /// What the gateway tells from now on, after the connection as it is. As many as [`Events`](crate::Events) hold wait to be read.
     pub fn events(&self) -> OperatorEvents {
         OperatorEvents::new(self.handle.events())
     }

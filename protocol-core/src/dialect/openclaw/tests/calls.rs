@@ -3,9 +3,19 @@
 use super::*;
 
 fn call(stage: &mut Stage, id: u64, millis: u64) -> Result<(), Misuse> {
+    traced_call(stage, id, millis, None)
+}
+
+fn traced_call(
+    stage: &mut Stage,
+    id: u64,
+    millis: u64,
+    traceparent: Option<TraceParent>,
+) -> Result<(), Misuse> {
     let params = RawValue::from_string("{}".to_owned()).unwrap();
     let timeout = Duration::from_millis(millis);
-    let call = Call { id: CallId(id), method: "skills.bins", params: &params, timeout };
+    let call =
+        Call { id: CallId(id), method: "skills.bins", params: &params, timeout, traceparent };
     let result = stage.node.handle(stage.now(), Input::Call(call));
     stage.drain();
     result
@@ -25,6 +35,19 @@ fn a_call_has_one_reply() {
     stage.say(reply);
     assert_eq!(stage.replies.len(), 1);
     assert!(matches!(&stage.replies[0], (CallId(7), Ok(json)) if json == r#"{"bins":[]}"#));
+}
+
+#[test]
+fn a_call_says_which_trace_it_belongs_to() {
+    let mut stage = Stage::ready();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    traced_call(&mut stage, 7, 1000, Some(trace.parse().unwrap())).unwrap();
+    assert_eq!(
+        stage.heard,
+        [
+            json!({ "type": "req", "id": "c7", "method": "skills.bins", "params": {}, "traceparent": trace })
+        ]
+    );
 }
 
 #[test]

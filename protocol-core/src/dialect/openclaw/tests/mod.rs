@@ -21,7 +21,7 @@ use crate::node::{
 use crate::secret::{Credentials, Secret};
 use crate::websocket::{self, CloseCode, Closed, Connection};
 use crate::work::{Failure, Outcome, Update, WorkId};
-use crate::{Call, CallError, CallId, Node, Now, Timestamp};
+use crate::{Call, CallError, CallId, Node, Now, Timestamp, TraceParent};
 
 /// A node, and the other end of its connection.
 struct Stage {

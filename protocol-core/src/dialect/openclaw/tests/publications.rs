@@ -42,7 +42,7 @@ fn what_is_said_too_early_is_said_again_and_a_missing_approval_is_told() {
     let mut delays = Vec::new();
     for refusals in 1..=7 {
         stage.say(too_early.clone());
-        let told = stage.events.iter().filter(|event| matches!(event, Event::AwaitingApproval));
+        let told = stage.events.iter().filter(|event| matches!(event, Event::WaitingForApproval));
         assert_eq!(told.count(), usize::from(refusals >= 4));
         let before = stage.millis;
         while stage.heard.len() <= refusals {
