@@ -65,7 +65,8 @@ pub const MAX_VALUE: usize = 64 * 1024 * 1024;
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 
 /// Bytes of text that a regular expression searches. Some patterns look at the rest of the
-/// text again after each match, so a search may take the square of this.
+/// text again after each match, so a search may take the square of this; it lets others work
+/// meanwhile, and can be cancelled.
 pub const MAX_REGEX_TEXT: usize = 4 * 1024 * 1024;
 
 /// Bytes that a regular expression may take when it is compiled: about a hundred `\w`, each of

@@ -37,20 +37,31 @@ pub(crate) fn repr(value: &Value) -> String {
 }
 
 /// Python's `a < b`, `a == b` or `a > b`: numbers and conditions by size, texts by their
-/// characters, lists element by element; nothing for values that Python does not order.
-pub(crate) fn order(a: &Value, b: &Value) -> Option<Ordering> {
+/// characters, lists element by element. What Python does not order is ordered by type, so
+/// that there is one order of all values, and `unordered` remembers the first such types.
+pub(crate) fn order(
+    a: &Value,
+    b: &Value,
+    unordered: &mut Option<(&'static str, &'static str)>,
+) -> Ordering {
     match (a, b) {
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => {
-            for (a, b) in a.iter().zip(b) {
-                match order(a, b)? {
-                    Ordering::Equal => {}
-                    unequal => return Some(unequal),
-                }
-            }
-            Some(a.len().cmp(&b.len()))
+            let mut pairs = a.iter().zip(b).map(|(a, b)| order(a, b, unordered));
+            pairs.find(|order| order.is_ne()).unwrap_or(a.len().cmp(&b.len()))
         }
-        _ => Some(order_numbers(&number(a)?, &number(b)?)),
+        _ => match (number(a), number(b)) {
+            (Some(a), Some(b)) => order_numbers(&a, &b),
+            (a_number, b_number) => {
+                let types = (type_name(a), type_name(b));
+                if a != b {
+                    unordered.get_or_insert(types);
+                }
+                // All numbers are of one rank, conditions among them.
+                let rank = |number: Option<Number>, name| number.map_or(name, |_| "");
+                rank(a_number, types.0).cmp(rank(b_number, types.1))
+            }
+        },
     }
 }
 
@@ -284,25 +295,32 @@ mod tests {
     #[test]
     fn values_are_ordered_as_in_python() {
         for (a, b, expected) in [
-            (json!(1), json!(1.0), Some(Ordering::Equal)),
-            (json!(true), json!(2), Some(Ordering::Less)),
-            (
-                json!(9_007_199_254_740_993_i64),
-                json!(9_007_199_254_740_992.0),
-                Some(Ordering::Greater),
-            ),
-            (json!(-1.5), json!(-1), Some(Ordering::Less)),
-            (json!(u64::MAX), json!(1e300), Some(Ordering::Less)),
-            (json!(u64::MAX), json!(-1e300), Some(Ordering::Greater)),
-            (json!(18446744073709551616.0), json!(u64::MAX), Some(Ordering::Greater)),
-            (json!("Z"), json!("a"), Some(Ordering::Less)),
-            (json!([1, "b"]), json!([1, "a", 0]), Some(Ordering::Greater)),
-            (json!([1]), json!([1, 0]), Some(Ordering::Less)),
-            (json!(1), json!("1"), None),
-            (json!(null), json!(null), None),
-            (json!([1, {}]), json!([1, {}]), None),
+            (json!(1), json!(1.0), Ordering::Equal),
+            (json!(true), json!(2), Ordering::Less),
+            (json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992.0), Ordering::Greater),
+            (json!(-1.5), json!(-1), Ordering::Less),
+            (json!(u64::MAX), json!(1e300), Ordering::Less),
+            (json!(u64::MAX), json!(-1e300), Ordering::Greater),
+            (json!(18446744073709551616.0), json!(u64::MAX), Ordering::Greater),
+            (json!("Z"), json!("a"), Ordering::Less),
+            (json!([1, "b"]), json!([1, "a", 0]), Ordering::Greater),
+            (json!([1]), json!([1, 0]), Ordering::Less),
+            (json!([null, {}, 1]), json!([null, {}, 2]), Ordering::Less),
         ] {
-            assert_eq!(order(&a, &b), expected, "{a} and {b}");
+            let mut unordered = None;
+            assert_eq!(order(&a, &b, &mut unordered), expected, "{a} and {b}");
+            assert_eq!(order(&b, &a, &mut unordered), expected.reverse(), "{b} and {a}");
+            assert_eq!(unordered, None, "{a} and {b}");
+        }
+        for (a, b, expected) in [
+            (json!(1), json!("1"), ("int", "str")),
+            (json!(null), json!(0.5), ("none", "float")),
+            (json!([1, {"a": 1}]), json!([1, {}]), ("dict", "dict")),
+        ] {
+            let mut unordered = None;
+            let there = order(&a, &b, &mut unordered);
+            assert_eq!(unordered, Some(expected));
+            assert_eq!(order(&b, &a, &mut unordered), there.reverse());
         }
     }
 

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::task::{Context, Poll, Waker};
+
 use clawnode_workflows::limits::{
     MAX_COLLECTED, MAX_JSON_PATH, MAX_JSON_PATH_DEPTH, MAX_REGEX_TEXT, MAX_TEXT,
 };
-use common::{check, error_of, graph, of, outputs_of, results};
+use common::{check, error_of, graph, of, outputs_of, results, start};
 use serde_json::{Value, json};
 
 #[test]
@@ -186,6 +188,19 @@ fn the_size_of_a_pattern_and_its_text_is_bounded() {
     assert_eq!(of(find, repeated(50)), json!([[]]));
     let error = error_of(find, repeated(500));
     assert!(error.contains("more than 8388608 bytes; use smaller repetitions"), "{error}");
+}
+
+#[test]
+fn a_search_that_goes_over_a_text_again_and_again_lets_others_work() {
+    // Looks for a letter that is no capital up to the end of the text, after each match.
+    let data = json!({"text": "A".repeat(20_000), "pattern": ".*[^A-Z]|[A-Z]"});
+    for kind in ["nodetool.text.RegexMatch", "nodetool.text.RegexReplace"] {
+        let mut run = start(graph(&[("n", kind, data.clone())], &[])).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(event) = run.poll_next_event(&mut cx) {
+            assert!(event.is_some(), "the search ended");
+        }
+    }
 }
 
 #[test]

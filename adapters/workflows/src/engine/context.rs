@@ -121,6 +121,11 @@ impl NodeContext {
         self.event(RunEvent::new(update_type, fields)).await;
     }
 
+    /// Lets every other node that is due have its turn, and the host of the run its own.
+    pub(crate) async fn pause(&self) {
+        pause().await;
+    }
+
     pub(super) fn planned(&self) -> &PlannedNode {
         &self.shared.plan.nodes[self.node]
     }

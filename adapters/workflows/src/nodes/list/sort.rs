@@ -1,5 +1,3 @@
-use std::cmp::Ordering;
-
 use crate::nodes::prelude::*;
 
 #[derive(Deserialize)]
@@ -23,13 +21,9 @@ pub(in crate::nodes) fn node() -> NodeType {
     .compute(|mut p: Sort| {
         let mut unordered = None;
         let descending = p.order == "descending";
-        p.values.sort_by(|a, b| match python::order(a, b) {
-            Some(order) if descending => order.reverse(),
-            Some(order) => order,
-            None => {
-                unordered.get_or_insert((python::type_name(a), python::type_name(b)));
-                Ordering::Equal
-            }
+        p.values.sort_by(|a, b| {
+            let order = python::order(a, b, &mut unordered);
+            if descending { order.reverse() } else { order }
         });
         match unordered {
             Some((a, b)) => Err(format!(

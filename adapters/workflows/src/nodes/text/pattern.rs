@@ -5,6 +5,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use crate::{
     bounds::BoundedText,
+    engine::NodeContext,
     limits::{MAX_REGEX_PROGRAM, MAX_REGEX_TEXT},
     node::NodeError,
 };
@@ -26,6 +27,29 @@ pub(super) fn compile(pattern: &str, text: &str) -> Result<Regex, NodeError> {
         }
         error => format!("pattern: {error}").into(),
     })
+}
+
+/// Gives turns away while a text is searched for match after match. Each search may look at all
+/// of the rest of the text, whatever it finds.
+#[derive(Default)]
+pub(super) struct Turns {
+    bytes: usize,
+}
+
+impl Turns {
+    /// To be called for each match of `text`.
+    pub(super) async fn searched(
+        &mut self,
+        text: &str,
+        found: &Captures<'_>,
+        context: &NodeContext,
+    ) {
+        self.bytes += text.len() - found.get_match().start();
+        if self.bytes > BYTES_PER_TURN {
+            self.bytes = 0;
+            context.pause().await;
+        }
+    }
 }
 
 /// What a match is replaced by: Python's `\1`, `\g<name>`, `\n` and JavaScript's `$1`, `$&`,
@@ -141,3 +165,7 @@ fn digits(text: &str) -> &str {
     let count = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
     &text[..count]
 }
+
+/// Bytes that a node may search before others have their turn. One poll of a run has some hundreds
+/// of turns.
+const BYTES_PER_TURN: usize = 64 * 1024;

@@ -20,7 +20,7 @@ pub(in crate::nodes) fn node() -> NodeType {
         Property::int("group", 0).describe("Which group of a match is given; 0 is all of it."),
     )
     .output("output", TypeDescriptor::list(TypeDescriptor::str()))
-    .compute(|p: RegexMatch| {
+    .process(|p: RegexMatch, context: NodeContext| async move {
         let regex = pattern::compile(&p.pattern, &p.text)?;
         let groups = regex.captures_len();
         let group = usize::try_from(p.group).ok().filter(|group| *group < groups);
@@ -29,7 +29,9 @@ pub(in crate::nodes) fn node() -> NodeType {
             format!("group is {}, but the pattern has {most}; use 0 to {most}", p.group)
         })?;
         let mut matches: Vec<Value> = Vec::new();
+        let mut turns = pattern::Turns::default();
         for found in regex.captures_iter(&p.text) {
+            turns.searched(&p.text, &found, &context).await;
             matches.push(found.get(group).map_or("", |group| group.as_str()).into());
             bounds::check_list(matches.len())?;
         }

@@ -22,13 +22,15 @@ pub(in crate::nodes) fn node() -> NodeType {
     )
     .property(Property::int("count", 0).describe("How many matches are replaced; 0 replaces all."))
     .output("output", TypeDescriptor::str())
-    .compute(|p: RegexReplace| {
+    .process(|p: RegexReplace, context: NodeContext| async move {
         let regex = pattern::compile(&p.pattern, &p.text)?;
         let replacement = pattern::Replacement::parse(&p.replacement, &regex)?;
         let most = usize::try_from(p.count).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
         let mut changed = BoundedText::default();
         let mut done = 0;
+        let mut turns = pattern::Turns::default();
         for found in regex.captures_iter(&p.text).take(most) {
+            turns.searched(&p.text, &found, &context).await;
             let place = found.get_match();
             changed.push(&p.text[done..place.start()])?;
             replacement.expand(&found, &mut changed)?;

@@ -43,8 +43,8 @@ pub(super) fn render(
     let result = ENVIRONMENT.template_from_named_str("template", template).and_then(|parsed| {
         let wanted = parsed.undeclared_variables(false);
         let found = wanted.iter().filter_map(|name| Some((name, find(name, variables)?)));
-        let found: BTreeMap<_, _> = found.collect();
-        parsed.render_captured_to(value::Serde(found), &mut bounded).map(|_| ())
+        let known: BTreeMap<_, _> = variables.iter().chain(found).collect();
+        parsed.render_captured_to(value::Serde(known), &mut bounded).map(|_| ())
     });
     if bounded.full {
         return Err(format!("the template gives more than {MAX_TEMPLATE_OUTPUT} bytes").into());
