@@ -106,8 +106,8 @@ const TABLE: &[Row] = &[
     both("MAX_TEMPLATE_SOURCE", "1 MiB", "adapters/workflows/tests/nodes.rs::templates_are_bounded_in_size"),
     both("TEMPLATE_FUEL", "1,000,000", "adapters/workflows/tests/budgets.rs::a_template_may_use_its_fuel_and_no_more"),
     both("TEMPLATE_RECURSION", "64", "adapters/workflows/tests/budgets.rs::macros_may_call_each_other_to_their_depth_and_no_deeper"),
-    both("MAX_WORKFLOW_FILE", "25 MiB", "adapters/workflows/tests/commands.rs::a_broken_file_is_reported_and_hides_nothing"),
-    both("MAX_WORKFLOW_FILES", "10,000", "adapters/workflows/tests/commands.rs::the_number_of_files_is_bounded"),
+    both("MAX_WORKFLOW_FILE", "25 MiB", "adapters/commands/tests/commands.rs::a_broken_file_is_reported_and_hides_nothing"),
+    both("MAX_WORKFLOW_FILES", "10,000", "adapters/commands/tests/commands.rs::the_number_of_files_is_bounded"),
     both("node/config.rs calls", "1,024", "protocol-core/src/dialect/openclaw/tests/calls.rs::calls_without_a_reply_are_bounded"),
     both("MOST_CONNECT_BYTES", "64 KiB", "protocol-core/src/dialect/openclaw/tests/handshake.rs::the_path_gives_way_to_the_commands_and_then_there_is_no_more_room"),
     both("MOST_BYTES", "25 MiB, or what the gateway says", "protocol-core/src/dialect/openclaw/tests/invokes.rs::a_result_goes_as_text_as_it_is_or_not_at_all_as_the_gateway_has_room"),
@@ -118,7 +118,7 @@ const TABLE: &[Row] = &[
     both("MOST_SETUP_CODE_BYTES", "24 KiB", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),
     both("MOST_CANDIDATES", "8", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),
     both("MOST_TEXT_BYTES", "512", "protocol-core/src/dialect/openclaw/refusal.rs::anything_is_read_and_cut_to_size"),
-    both("MAX_LIST_LIMIT", "10,000", "adapters/workflows/tests/commands.rs::wrong_arguments_are_named"),
+    both("MAX_LIST_LIMIT", "10,000", "adapters/commands/tests/commands.rs::wrong_arguments_are_named"),
 ];
 
 /// Bounds without a row yet, and why each is less urgent than the others.
@@ -204,6 +204,7 @@ fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
         "adapters/tokio",
         "adapters/async-std",
         "adapters/smol",
+        "adapters/commands",
         "adapters/workflows",
     ];
     let mut seen = 0;
