@@ -116,7 +116,10 @@ pub(crate) fn describe(
     environment: &Environment,
     speaking: impl FnOnce(NodeBuilder) -> NodeBuilder,
 ) -> Result<NodeBuilder, Failure> {
-    let commands = workflows::commands(options.workflows.as_deref())?;
+    let service = workflows::Service {
+        commands: workflows::commands(options)?,
+        user_id: options.user_id.clone(),
+    };
     let builder = Node::builder(&gateway.url)
         .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;
     let mut builder =
@@ -134,7 +137,7 @@ pub(crate) fn describe(
     if let Some(fingerprint) = gateway.fingerprint {
         builder = builder.tls_fingerprint(fingerprint);
     }
-    builder = system::serve(workflows::serve(builder, &commands));
+    builder = system::serve(workflows::serve(builder, &service));
     if !options.commands.is_empty() {
         builder = builder.only_commands(options.commands.iter().map(|name| name.trim()));
     }

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use clawnode_commands::{Commands, DEFAULT_USER_ID};
 use clawnode_gateway::client::{Client, News, Submission};
 use clawnode_gateway::{Config, Gateway};
 use clawnode_protocol::Secret;
@@ -32,7 +33,11 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     let started = Instant::now();
     let builder =
         Node::builder(&format!("ws://{address}"))?.node_id("demo-node").token(token.expose());
-    let node = workflows::serve(builder, &workflows::commands(None)?).build()?;
+    let service = workflows::Service {
+        commands: Commands::new(workflows::engine()),
+        user_id: DEFAULT_USER_ID.to_owned(),
+    };
+    let node = workflows::serve(builder, &service).build()?;
     let handle = node.handle();
     let mut events = handle.events();
     let node = tokio::spawn(node.run());
