@@ -123,6 +123,23 @@ const TABLE: &[Row] = &[
     both("MAX_BACKGROUND_JOBS", "8", "adapters/commands/tests/jobs.rs::as_many_background_jobs_as_the_bound_run_and_one_more_is_scheduled"),
     both("MAX_WAITING_JOBS", "1,000", "adapters/commands/tests/jobs.rs::as_many_background_jobs_as_the_bound_wait_and_one_more_is_refused"),
     both("MAX_LIST_LIMIT", "10,000", "adapters/commands/tests/commands.rs::wrong_arguments_are_named"),
+    both("MOST_PAGE_ROWS", "10,000", "adapters/store/src/page.rs::a_page_has_at_least_one_row_and_at_most_the_bound"),
+    both("MOST_LOGS", "1,000", "adapters/store/tests/store.rs::the_newest_1000_logs_of_a_job_are_kept_and_not_one_more"),
+    both("MOST_EVENTS (store)", "10,000", "adapters/store/tests/store.rs::the_newest_10_000_events_of_a_job_are_kept_and_not_one_more"),
+    both("MOST_JOBS", "100,000", "adapters/store/src/jobs.rs::ended_jobs_beyond_the_bound_go_and_others_stay"),
+    both("MOST_WAITING_ROWS", "10,000", "adapters/store/src/writer.rs::as_many_records_as_the_bound_wait_and_one_more_is_dropped_and_counted"),
+    both("MOST_WAITING_BYTES", "16 MiB", "adapters/store/src/writer.rs::records_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_is_dropped"),
+    both("MOST_BATCHED", "1,000", "adapters/store/src/writer.rs::a_transaction_takes_as_much_as_its_bound_and_not_one_more"),
+    both("MOST_LOG_BYTES", "64 KiB", "adapters/store/tests/store.rs::long_logs_are_cut_and_of_large_events_the_size_is_kept"),
+    both("MOST_EVENT_BYTES", "64 KiB", "adapters/store/tests/store.rs::long_logs_are_cut_and_of_large_events_the_size_is_kept"),
+    both("MOST_WORKFLOW_BYTES", "25 MiB", "adapters/store/tests/store.rs::a_workflow_of_25_mib_is_kept_and_a_larger_one_is_not"),
+    both("MOST_IDLE_READERS", "4", "adapters/store/src/store.rs::as_many_readers_as_the_bound_are_kept_and_not_one_more"),
+    both("MOST_NAME_BYTES (store)", "1 KiB", "adapters/store/tests/assets.rs::names_metadata_and_depth_have_bounds"),
+    both("MOST_METADATA_BYTES", "64 KiB", "adapters/store/tests/assets.rs::names_metadata_and_depth_have_bounds"),
+    both("MOST_FOLDER_DEPTH", "64", "adapters/store/tests/assets.rs::names_metadata_and_depth_have_bounds"),
+    both("MOST_ASSET_BYTES", "4 GiB", "adapters/store/src/assets.rs::a_file_of_as_many_bytes_as_the_bound_is_copied_and_one_byte_more_is_not"),
+    both("MOST_ADDED_DOCUMENTS", "10,000", "adapters/store/tests/collections.rs::documents_have_bounds_in_number_and_size"),
+    both("MOST_DOCUMENT_BYTES", "4 MiB", "adapters/store/tests/collections.rs::documents_have_bounds_in_number_and_size"),
 ];
 
 /// Bounds without a row yet, and why each is less urgent than the others.
@@ -209,6 +226,7 @@ fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
         "adapters/async-std",
         "adapters/smol",
         "adapters/commands",
+        "adapters/store",
         "adapters/workflows",
     ];
     let mut seen = 0;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clawnode_workflows::WorkflowError;
 
-use crate::limits::{MOST_PAGE_ROWS, MOST_WORKFLOW_BYTES};
+use crate::limits::{MOST_ASSET_BYTES, MOST_NAME_BYTES, MOST_PAGE_ROWS};
 
 /// Why the store did not do something.
 #[derive(Debug, thiserror::Error)]
@@ -90,14 +90,25 @@ pub enum StoreError {
     #[error("{0} must not be empty")]
     Empty(&'static str),
     /// What was to be kept is larger than its bound.
-    #[error("{what} has {bytes} bytes, of at most {most}")]
+    #[error("{what} has {size} {unit}, of at most {most}")]
     TooLarge {
         /// What.
         what: &'static str,
+        /// What the size counts, such as `bytes`.
+        unit: &'static str,
         /// Its size.
-        bytes: usize,
+        size: usize,
         /// The bound.
         most: usize,
+    },
+    /// The content of an asset is larger than [`MOST_ASSET_BYTES`].
+    #[error("an asset has at most {MOST_ASSET_BYTES} bytes")]
+    AssetTooLarge,
+    /// Something is in the folder.
+    #[error("the folder {id} is not empty; remove what is in it first")]
+    NotEmpty {
+        /// The folder's id.
+        id: String,
     },
     /// A text is no JSON.
     #[error("not JSON: {0}")]
@@ -135,12 +146,19 @@ impl StoreError {
         Self::Database(DatabaseError::new("the writing thread ended"))
     }
 
-    pub(crate) fn too_large_workflow(bytes: usize) -> Self {
-        Self::TooLarge { what: "the workflow", bytes, most: MOST_WORKFLOW_BYTES }
+    /// Refuses what has more bytes than its bound.
+    pub(crate) fn bounded(what: &'static str, size: usize, most: usize) -> Result<(), Self> {
+        match size <= most {
+            true => Ok(()),
+            false => Err(Self::TooLarge { what, unit: "bytes", size, most }),
+        }
     }
 }
 
-/// `text`, unless it is empty.
-pub(crate) fn given<'a>(what: &'static str, text: &'a str) -> Result<&'a str, StoreError> {
-    if text.is_empty() { Err(StoreError::Empty(what)) } else { Ok(text) }
+/// Refuses an id, a name or a user that is empty or out of all proportion.
+pub(crate) fn named(what: &'static str, text: &str) -> Result<(), StoreError> {
+    if text.is_empty() {
+        return Err(StoreError::Empty(what));
+    }
+    StoreError::bounded(what, text.len(), MOST_NAME_BYTES)
 }

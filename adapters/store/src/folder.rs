@@ -60,7 +60,7 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
 fn noted_holder(file: &mut File) -> String {
     let mut text = String::new();
     // Some platforms let nobody read a locked file.
-    let _ = file.take(LONGEST_NOTE).read_to_string(&mut text);
+    let _ = file.take(NOTE_BYTES).read_to_string(&mut text);
     match text.trim().parse::<u32>() {
         Ok(pid) => format!("process {pid}"),
         Err(_) => "another process".to_owned(),
@@ -69,4 +69,4 @@ fn noted_holder(file: &mut File) -> String {
 
 const LOCK: &str = "store.lock";
 /// Bytes of the lock file that are read: a process id has ten digits.
-const LONGEST_NOTE: u64 = 32;
+const NOTE_BYTES: u64 = 32;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::Store;
-use crate::error::{StoreError, given};
+use crate::error::{StoreError, named};
 use crate::limits::MOST_JOBS;
 use crate::page::{List, Page, Query, Window};
 use crate::records::{EventRow, Level, LogRow, Record};
@@ -154,8 +154,8 @@ impl Store {
     /// [`StoreError::Exists`] when there is a job with that id, of whatever user; [`StoreError::Empty`] without an id or a user;
     /// when the database fails.
     pub fn create_job(&self, job: NewJob) -> Result<(), StoreError> {
-        given("the id of a job", &job.id)?;
-        given("the user of a job", &job.user_id)?;
+        named("the id of a job", &job.id)?;
+        named("the user of a job", &job.user_id)?;
         let params = Value::Object(job.params).to_string();
         self.write(move |connection| {
             let sql =

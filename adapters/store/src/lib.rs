@@ -51,6 +51,8 @@
 
 pub mod limits;
 
+mod assets;
+mod collections;
 mod error;
 mod folder;
 mod jobs;
@@ -62,9 +64,18 @@ mod time;
 mod workflows;
 mod writer;
 
+pub use assets::{Asset, AssetFolder, AssetQuery, FOLDER, NewAsset};
+pub use collections::{Collection, Document, Hit};
 pub use error::{DatabaseError, StoreError};
 pub use jobs::{Job, JobStatus, NewJob, UnknownStatus};
 pub use page::{Page, Query};
 pub use records::{EventRow, Level, LogRow, StoredEvent};
 pub use store::Store;
 pub use workflows::{Put, WorkflowRow};
+
+/// Metadata as it is kept.
+fn metadata(metadata: &serde_json::Map<String, serde_json::Value>) -> Result<String, StoreError> {
+    let text = serde_json::to_string(metadata)?;
+    StoreError::bounded("the metadata", text.len(), limits::MOST_METADATA_BYTES)?;
+    Ok(text)
+}

@@ -34,3 +34,21 @@ pub const MOST_WORKFLOW_BYTES: usize = 25 * 1024 * 1024;
 
 /// Connections for reading that are kept open between calls. More are opened when more threads read at once.
 pub const MOST_IDLE_READERS: usize = 4;
+
+/// Bytes of an id, a name or a user: what people and programs make up is far shorter.
+pub const MOST_NAME_BYTES: usize = 1024;
+
+/// Bytes of the metadata of an asset, a collection or a document, as JSON.
+pub const MOST_METADATA_BYTES: usize = 64 * 1024;
+
+/// Bytes of the content of one asset: 4 GiB, which holds a film and stops what never ends.
+pub const MOST_ASSET_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Folders in the path of an asset, so that finding it stays cheap.
+pub const MOST_FOLDER_DEPTH: usize = 64;
+
+/// Documents that are added to a collection at once, which others wait for.
+pub const MOST_ADDED_DOCUMENTS: usize = 10_000;
+
+/// Bytes of the text of one document: a long book. What is longer is better found in parts.
+pub const MOST_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;

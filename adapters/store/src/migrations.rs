@@ -62,7 +62,10 @@ fn known() -> u32 {
 const APPLICATION_ID: i64 = 0x636c_6177;
 
 /// The steps from an empty database to the newest format. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/01_workflows_and_jobs.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/01_workflows_and_jobs.sql"),
+    include_str!("migrations/02_assets_and_collections.sql"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,8 @@ pub struct Page<T> {
 pub(crate) enum List {
     Workflows = b'w',
     Jobs = b'j',
+    Assets = b'a',
+    Collections = b'c',
 }
 
 /// The part of a list that a query means: rows before `before`, and one more than fit.

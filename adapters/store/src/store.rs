@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
 
 use crate::error::StoreError;
 use crate::folder::{self, Lock};
 use crate::limits::{MOST_IDLE_READERS, MOST_JOBS};
 use crate::records::Record;
 use crate::writer::{Writer, lock};
-use crate::{jobs, migrations};
+use crate::{assets, jobs, migrations};
 
 /// The store of one data directory, or one in memory. Cheap to clone; all clones are the same store.
 ///
@@ -25,6 +26,9 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     data_dir: Option<PathBuf>,
+    assets_dir: PathBuf,
+    /// Where a store in memory has its assets.
+    _temporary: Option<TempDir>,
     readers: Readers,
     /// None where the store is open for reading only.
     writer: Option<Writer>,
@@ -66,10 +70,13 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "journal_size_limit", LARGEST_IDLE_WAL)?;
         let interrupted = tidy(&mut connection)?;
+        assets::sweep(&data_dir.join(ASSETS));
         let connection = Arc::new(Mutex::new(connection));
         let writer = Writer::start(connection).map_err(StoreError::io(&path))?;
         Ok(Self::of(Inner {
             data_dir: Some(data_dir.to_owned()),
+            assets_dir: data_dir.join(ASSETS),
+            _temporary: None,
             readers: Readers::File { path, idle: Mutex::default() },
             writer: Some(writer),
             interrupted,
@@ -97,6 +104,8 @@ impl Store {
         }
         Ok(Self::of(Inner {
             data_dir: Some(data_dir.to_owned()),
+            assets_dir: data_dir.join(ASSETS),
+            _temporary: None,
             readers: Readers::File { path, idle: Mutex::new(vec![connection]) },
             writer: None,
             interrupted: Vec::new(),
@@ -104,7 +113,7 @@ impl Store {
         }))
     }
 
-    /// A store that is gone when its last clone is dropped: for tests, and for a node without a data directory.
+    /// A store that is gone when its last clone is dropped, with assets in a temporary folder: for tests, and for a node without a data directory.
     ///
     /// # Errors
     ///
@@ -117,8 +126,11 @@ impl Store {
         migrations::migrate(&mut connection, nowhere, nowhere)?;
         let connection = Arc::new(Mutex::new(connection));
         let writer = Writer::start(Arc::clone(&connection)).map_err(StoreError::io(nowhere))?;
+        let temporary = tempfile::tempdir().map_err(StoreError::io(&std::env::temp_dir()))?;
         Ok(Self::of(Inner {
             data_dir: None,
+            assets_dir: temporary.path().join(ASSETS),
+            _temporary: Some(temporary),
             readers: Readers::Memory(connection),
             writer: Some(writer),
             interrupted: Vec::new(),
@@ -172,6 +184,10 @@ impl Store {
     /// The folder, unless the store is in memory.
     pub fn data_dir(&self) -> Option<&Path> {
         self.inner.data_dir.as_deref()
+    }
+
+    pub(crate) fn assets_dir(&self) -> &Path {
+        &self.inner.assets_dir
     }
 
     pub(crate) fn read<T>(
@@ -251,6 +267,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
 }
 
 const DATABASE: &str = "store.db";
+const ASSETS: &str = "assets";
 const WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// How long one connection waits for another one's write. Only a request to cancel comes from another process, and is short.
 const BUSY: Duration = Duration::from_secs(5);
@@ -258,3 +275,28 @@ const BUSY: Duration = Duration::from_secs(5);
 const LARGEST_IDLE_WAL: i64 = 16 * 1024 * 1024;
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_readers_as_the_bound_are_kept_and_not_one_more() {
+        fn nested(store: &Store, depth: usize) {
+            if depth > 0 {
+                let inner = || {
+                    nested(store, depth - 1);
+                    Ok(())
+                };
+                store.read(|_| inner()).unwrap();
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let Readers::File { idle, .. } = &store.inner.readers else { unreachable!("it has files") };
+        for at_once in [MOST_IDLE_READERS, MOST_IDLE_READERS + 1] {
+            nested(&store, at_once);
+            assert_eq!(lock(idle).len(), MOST_IDLE_READERS);
+        }
+    }
+}

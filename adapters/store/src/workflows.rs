@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use crate::Store;
-use crate::error::{StoreError, given};
+use crate::error::{StoreError, named};
 use crate::limits::MOST_WORKFLOW_BYTES;
 use crate::page::{List, Page, Query, Window};
 use crate::time::now;
@@ -134,11 +134,9 @@ impl Store {
     }
 
     fn put(&self, user: &str, workflow: &Workflow, json: String) -> Result<Put, StoreError> {
-        given("the user of a workflow", user)?;
-        given("the id of a workflow", &workflow.id)?;
-        if json.len() > MOST_WORKFLOW_BYTES {
-            return Err(StoreError::too_large_workflow(json.len()));
-        }
+        named("the user of a workflow", user)?;
+        named("the id of a workflow", &workflow.id)?;
+        StoreError::bounded("the workflow", json.len(), MOST_WORKFLOW_BYTES)?;
         let now = now();
         let row = WorkflowRow {
             id: workflow.id.clone(),
@@ -197,9 +195,7 @@ fn file(connection: &Connection, user: &str, id: &str) -> Result<Option<String>,
 }
 
 fn parse(text: &str, name: &str) -> Result<Workflow, StoreError> {
-    if text.len() > MOST_WORKFLOW_BYTES {
-        return Err(StoreError::too_large_workflow(text.len()));
-    }
+    StoreError::bounded("the workflow", text.len(), MOST_WORKFLOW_BYTES)?;
     Ok(Workflow::from_json(serde_json::from_str(text)?, name)?)
 }
 
