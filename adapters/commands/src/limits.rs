@@ -7,6 +7,9 @@ pub const MAX_LIST_LIMIT: u32 = 10_000;
 /// Rows that `list_models` returns at most (protocol page 1.2).
 pub const MAX_MODELS_LIMIT: u32 = 200;
 
+/// Rows that `list_collections` returns at most (protocol page 1.2).
+pub const MAX_COLLECTIONS_LIMIT: u32 = 100;
+
 /// Background jobs that run at the same time; further ones are `scheduled` until one ends. Runs
 /// mostly wait for something, so that more than processors are of use, but a node must keep time
 /// for its gateway.
