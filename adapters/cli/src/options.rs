@@ -145,6 +145,9 @@ pub(crate) struct Connect {
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,
+    /// Keep jobs and the rest in memory, for as long as the program runs; then several nodes can share a --data-dir
+    #[arg(long, env = "CLAWNODE_IN_MEMORY", value_parser = BoolishValueParser::new())]
+    pub(crate) in_memory: bool,
     /// Record all that happens to this node to FILE, for `clawnode replay`
     ///
     /// An older FILE becomes FILE.1. So does this one when it is full: then a new FILE begins with a checkpoint of the node,
@@ -195,7 +198,7 @@ pub(crate) struct Node {
     /// The SHA-256 fingerprint of the one certificate that the gateway may show
     #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
     pub(crate) tls_fingerprint: Option<String>,
-    /// Where this node keeps its identity and the tokens it was given (default: the platform's place for such data)
+    /// Where this node keeps its identity, the tokens it was given, its workflows, jobs and assets (default: the platform's place for such data)
     #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where the token goes; `query` and `both` are for gateways that do not read the header

@@ -1,17 +1,22 @@
 //! What this node serves: workflows, and the commands about them.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
 
-use clawnode_commands::{CommandError, Commands, DEFAULT_USER_ID, RunWorkflow};
-use clawnode_protocol::{Update, WorkflowSource};
-use clawnode_tokio::{Context, Failed, NodeBuilder, Secret, Workflow};
-use clawnode_workflows::{
-    Engine, Graph, NodeLibrary, Run, RunRequest, RunStatus, WorkflowDirectory,
+use clawnode_commands::{
+    CommandError, Commands, DEFAULT_USER_ID, JobRun, Jobs, RunWorkflow, Spawn,
 };
+use clawnode_protocol::{Update, WorkflowSource};
+use clawnode_store::Store;
+use clawnode_tokio::{Context, Failed, NodeBuilder, Secret, Workflow};
+use clawnode_workflows::{Engine, Graph, NodeLibrary, RunStatus, WorkflowDirectory};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::error::Failure;
@@ -21,9 +26,57 @@ use crate::options;
 /// What this node serves, and for whom.
 #[derive(Clone)]
 pub(crate) struct Service {
-    pub(crate) commands: Commands,
+    pub(crate) jobs: Jobs,
     /// Whoever a request means that names nobody.
     pub(crate) user_id: String,
+}
+
+impl Service {
+    /// The service that the options describe, with what `store` keeps.
+    pub(crate) fn new(options: &options::Node, store: Store) -> Result<Self, Failure> {
+        let jobs = Jobs::new(commands(options, store)?, OnTokio(Handle::current()));
+        Ok(Self { jobs, user_id: options.user_id.clone() })
+    }
+
+    /// A service for the usual user, without workflows, that keeps nothing.
+    pub(crate) fn in_memory() -> Result<Self, Failure> {
+        let commands = Commands::new(engine(), Store::in_memory()?);
+        let jobs = Jobs::new(commands, OnTokio(Handle::current()));
+        Ok(Self { jobs, user_id: DEFAULT_USER_ID.to_owned() })
+    }
+
+    /// Cancels what other processes want cancelled, for as long as the program runs.
+    pub(crate) async fn heed_cancel_requests(jobs: Jobs) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let asked = jobs.clone();
+            match spawn_blocking(move || asked.heed_cancel_requests()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "jobs cannot be looked at"),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whose request this is. OpenClaw gateways name nobody.
+    fn user<'a>(&'a self, context: &'a Context) -> &'a str {
+        match context.user_id() {
+            DEFAULT_USER_ID => &self.user_id,
+            user => user,
+        }
+    }
+}
+
+struct OnTokio(Handle);
+
+impl Spawn for OnTokio {
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.0.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        self.0.spawn_blocking(work);
+    }
 }
 
 /// The embedded engine with all node types of this program.
@@ -31,9 +84,8 @@ pub(crate) fn engine() -> Engine {
     Engine::new(NodeLibrary::standard().into())
 }
 
-/// The commands that the options describe.
-pub(crate) fn commands(options: &options::Node) -> Result<Commands, Failure> {
-    let mut commands = Commands::new(engine());
+fn commands(options: &options::Node, store: Store) -> Result<Commands, Failure> {
+    let mut commands = Commands::new(engine(), store);
     if let Some(folder) = &options.workflows {
         let directory = WorkflowDirectory::new(folder);
         let listing = directory.list().map_err(|error| {
@@ -67,11 +119,14 @@ pub(crate) fn serve(mut builder: NodeBuilder, service: &Service) -> NodeBuilder 
     builder = answered(builder, service, "list_workflows", Commands::list_workflows);
     builder = answered(builder, service, "get_workflow", Commands::get_workflow);
     builder = answered(builder, service, "validate_workflow", Commands::validate_workflow);
+    builder = answered(builder, service, "list_jobs", Commands::list_jobs);
+    builder = answered(builder, service, "get_job", Commands::get_job);
+    builder = answered(builder, service, "get_job_logs", Commands::get_job_logs);
     builder = answered(builder, service, "list_nodes", Commands::list_nodes);
     builder = answered(builder, service, "search_nodes", Commands::search_nodes);
     builder = answered(builder, service, "get_node_info", Commands::get_node_info);
     builder = answered(builder, service, "list_models", Commands::list_models);
-    let [run, workflow] = std::array::from_fn(|_| service.clone());
+    let [run, background, workflow] = std::array::from_fn(|_| service.clone());
     builder
         .command("run_workflow", move |context: Context, params: RunWorkflow| {
             let service = run.clone();
@@ -79,10 +134,15 @@ pub(crate) fn serve(mut builder: NodeBuilder, service: &Service) -> NodeBuilder 
                 let started = context.clone();
                 let run = spawn_blocking(move || {
                     let job_id = started.job_id().to_string();
-                    service.commands.run_workflow(service.user(&started), params, job_id)
+                    service.jobs.run_workflow(service.user(&started), params, job_id)
                 });
                 drive(&context, run.await??).await
             }
+        })
+        .blocking_command("start_background_job", move |context: Context, params| {
+            let job_id = context.job_id().to_string();
+            let user = background.user(&context);
+            background.jobs.start_background_job(user, params, job_id).map_err(Failed::from)
         })
         .workflows(move |context: Context, workflow_request: Workflow| {
             let service = workflow.clone();
@@ -103,39 +163,27 @@ where
 {
     let service = service.clone();
     builder.blocking_command(name, move |context: Context, params: P| {
-        answer(&service.commands, service.user(&context), &params).map_err(Failed::from)
+        answer(service.jobs.commands(), service.user(&context), &params).map_err(Failed::from)
     })
 }
 
-impl Service {
-    /// Whose request this is. OpenClaw gateways name nobody.
-    fn user<'a>(&'a self, context: &'a Context) -> &'a str {
-        match context.user_id() {
-            DEFAULT_USER_ID => &self.user_id,
-            user => user,
-        }
-    }
-}
-
-fn start(service: &Service, workflow: Workflow, context: &Context) -> Result<Run, Failed> {
-    let job_id = context.job_id().to_string();
+fn start(service: &Service, workflow: Workflow, context: &Context) -> Result<JobRun, Failed> {
+    let (user, job_id) = (service.user(context), context.job_id().to_string());
     let params = serde_json::from_str(workflow.params.get())?;
     match workflow.source {
         WorkflowSource::Id(workflow_id) => {
             let request = RunWorkflow { workflow_id, params: Some(params), user_id: None };
-            Ok(service.commands.run_workflow(service.user(context), request, job_id)?)
+            Ok(service.jobs.run_workflow(user, request, job_id)?)
         }
         WorkflowSource::Graph(graph) => {
             let graph = Graph::from_json(serde_json::from_str(graph.get())?)?;
-            let mut request = RunRequest::new(job_id, graph);
-            request.params = params;
-            Ok(service.commands.engine().run(request)?)
+            Ok(service.jobs.run_graph(user, graph, params, job_id)?)
         }
     }
 }
 
 /// Runs a graph to its end, passing its events on. The gateway's pace is the graph's.
-async fn drive(context: &Context, mut run: Run) -> Result<Value, Failed> {
+async fn drive(context: &Context, mut run: JobRun) -> Result<Value, Failed> {
     while let Some(event) = run.next_event().await {
         let mut update = Update::new(event.update_type, to_raw_value(&event.data)?);
         update.key = event.coalesce_key();
@@ -143,8 +191,7 @@ async fn drive(context: &Context, mut run: Run) -> Result<Value, Failed> {
             run.cancel();
         }
     }
-    let outcome =
-        run.into_outcome().ok_or_else(|| Failed::new("the run ended without an outcome"))?;
+    let outcome = run.finish().await?;
     let result = outcome.to_result();
     match (outcome.status, outcome.error) {
         (RunStatus::Completed, _) => Ok(result),

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    GetNodeInfo, GetWorkflow, ListModels, ListNodes, ListWorkflows, RunWorkflow, SearchNodes,
-    ValidateWorkflow,
+    GetJob, GetJobLogs, GetNodeInfo, GetWorkflow, ListJobs, ListModels, ListNodes, ListWorkflows,
+    RunWorkflow, SearchNodes, StartBackgroundJob, ValidateWorkflow,
 };
 
 /// One command.
@@ -42,6 +42,19 @@ pub fn commands() -> Vec<CommandInfo> {
         command::<ValidateWorkflow>(
             "validate_workflow",
             "Lists every problem of a workflow without running it.",
+        ),
+        command::<ListJobs>(
+            "list_jobs",
+            "Lists the user's jobs, which are runs of workflows, the newest first.",
+        ),
+        command::<GetJob>("get_job", "Gets one job: where it is, and why it failed."),
+        command::<GetJobLogs>(
+            "get_job_logs",
+            "Gets the newest rows of a job's log, also while it runs.",
+        ),
+        command::<StartBackgroundJob>(
+            "start_background_job",
+            "Starts a workflow that runs on when the command is answered.",
         ),
         command::<ListNodes>("list_nodes", "Lists the node types that workflows are made of."),
         command::<SearchNodes>("search_nodes", "Finds node types by words, best first."),

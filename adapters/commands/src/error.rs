@@ -1,8 +1,9 @@
 //! Why a command fails.
 
+use clawnode_store::StoreError;
 use clawnode_workflows::{DirectoryError, InvalidGraph};
 
-use crate::models::ModelsError;
+use crate::{limits::MAX_WAITING_JOBS, models::ModelsError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,33 @@ pub enum CommandError {
         /// What may have been meant; empty or a text to append.
         hint: String,
     },
+    /// The user has no job of that id.
+    #[error("Job {id} not found")]
+    JobNotFound {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// There is a job of that id already, of whatever user.
+    #[error("there is a job {id} already")]
+    JobExists {
+        /// The id.
+        id: String,
+    },
+    /// A background job cannot run that way.
+    #[error("Invalid execution_strategy: {given}; this node runs jobs as `threaded` only")]
+    ExecutionStrategy {
+        /// What was asked for.
+        given: String,
+    },
+    /// More background jobs wait than there is room for.
+    #[error("{MAX_WAITING_JOBS} background jobs wait already; try again when some have ended")]
+    TooManyJobs,
+    /// The node is stopping.
+    #[error("the node is stopping and starts nothing more")]
+    Stopped,
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The workflow folder cannot be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -46,4 +74,12 @@ pub enum CommandError {
     /// The models cannot be listed.
     #[error(transparent)]
     Models(#[from] ModelsError),
+}
+
+/// What the store says about the job `id`, in the words of the protocol where it has some.
+pub(crate) fn job_error(error: StoreError, id: &str) -> CommandError {
+    match error {
+        StoreError::NotFound { .. } => CommandError::JobNotFound { id: id.to_owned() },
+        error => error.into(),
+    }
 }

@@ -4,9 +4,11 @@
 //! ```
 //! use std::sync::Arc;
 //! use clawnode_commands::{Commands, ListNodes, parse};
+//! use clawnode_store::Store;
 //! use clawnode_workflows::{Engine, NodeLibrary};
 //!
-//! let commands = Commands::new(Engine::new(Arc::new(NodeLibrary::standard())));
+//! let engine = Engine::new(Arc::new(NodeLibrary::standard()));
+//! let commands = Commands::new(engine, Store::in_memory()?);
 //! let params: ListNodes = parse(serde_json::json!({"namespace": "nodetool.text"}))?;
 //! assert_eq!(commands.list_nodes("1", &params)?.nodes[0].title, "Concatenate Text");
 //!
@@ -26,39 +28,50 @@ pub mod examples;
 pub mod limits;
 
 mod error;
+mod jobs;
 mod models;
 mod nodes;
 mod params;
+mod records;
+mod runner;
 mod search;
 mod workflows;
 
 use std::{fmt, sync::Arc};
 
+use clawnode_store::Store;
 use clawnode_workflows::{Engine, WorkflowDirectory};
 
 pub use error::CommandError;
+pub use jobs::{GetJob, GetJobLogs, JobList, JobLogs, JobRow, ListJobs};
 pub use models::{ListModels, Model, ModelList, ModelSource, ModelsError};
 pub use nodes::{
     FoundNode, FoundNodes, GetNodeInfo, ListNodes, NodeInfo, NodeList, NodeRow, SearchNodes,
 };
 pub use params::{DEFAULT_USER_ID, Words, parse};
+pub use runner::{BackgroundJob, JobRun, Jobs, Spawn, StartBackgroundJob};
 pub use workflows::{
     ExampleWorkflow, GetWorkflow, ListWorkflows, RunWorkflow, UserWorkflow, ValidateWorkflow,
     Validation, ValidationSummary, WorkflowDetails, WorkflowList, WorkflowRow,
 };
 
-/// The commands of one node. Cheap to clone. Its methods may block while they read files.
+/// The commands of one node that look and change nothing; those that run something are with
+/// [`Jobs`]. Cheap to clone.
+///
+/// Its methods block while they read files and the store; an asynchronous program calls them
+/// where blocking is allowed.
 #[derive(Clone)]
 pub struct Commands {
     engine: Engine,
+    store: Store,
     directory: Option<Arc<WorkflowDirectory>>,
     models: Option<Arc<dyn ModelSource>>,
 }
 
 impl Commands {
-    /// Commands for the node types of `engine`.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine, directory: None, models: None }
+    /// Commands for the node types of `engine`, and for what `store` keeps.
+    pub fn new(engine: Engine, store: Store) -> Self {
+        Self { engine, store, directory: None, models: None }
     }
 
     /// The same with the workflows of a folder, which belong to all users.
@@ -78,6 +91,11 @@ impl Commands {
     /// The engine that runs the workflows.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What the node keeps.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     pub(crate) fn directory(&self) -> Option<&WorkflowDirectory> {

@@ -1,9 +1,10 @@
-//! The commands about workflows: `list_workflows`, `get_workflow`, `run_workflow` and
-//! `validate_workflow`.
+//! The commands about workflows: `list_workflows`, `get_workflow` and `validate_workflow`, and the
+//! arguments of `run_workflow`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use clawnode_workflows::{BrokenFile, Graph, Problem, Run, RunRequest, Workflow, validate};
+use clawnode_store::{Query as StoreQuery, WorkflowRow as StoredRow};
+use clawnode_workflows::{BrokenFile, Graph, Problem, Workflow, WorkflowDirectory, validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,11 +21,13 @@ impl Commands {
     /// `list_workflows`: the workflows that match, and the files that are not workflows.
     ///
     /// The query is looked for in name, description and tags, without regard to case, before
-    /// the limit is applied. Workflows come in the order of their ids; the examples after them.
+    /// the limit is applied. First come the workflows of the folder, in the order of their ids, then
+    /// those of the store, the newest first, then the examples.
     ///
     /// # Errors
     ///
-    /// For a limit out of range, or when the folder cannot be read.
+    /// For a limit out of range or a `start_key` that is none, or when the folder or the store
+    /// cannot be read.
     pub fn list_workflows(
         &self,
         user: &str,
@@ -36,8 +39,8 @@ impl Commands {
         let query = params.query.as_deref().unwrap_or("").to_lowercase();
         let kind = params.workflow_type.as_str();
         if matches!(kind, USER | ALL) {
-            let page = self.user_workflows(&query, limit, params.start_key.as_deref())?;
-            list.workflows.extend(page.rows.iter().map(|workflow| WorkflowRow::of_user(workflow)));
+            let page = self.user_workflows(user, &query, limit, params.start_key.as_deref())?;
+            list.workflows.extend(page.rows.into_iter().map(WorkflowRow::User));
             list.broken = page.broken;
             list.next = (kind == USER).then(|| page.next.unwrap_or_default());
         }
@@ -56,14 +59,14 @@ impl Commands {
     ///
     /// # Errors
     ///
-    /// When there is no such workflow, or the folder cannot be read.
+    /// When there is no such workflow, or the folder or the store cannot be read.
     pub fn get_workflow(
         &self,
         user: &str,
         params: &GetWorkflow,
     ) -> Result<WorkflowDetails, CommandError> {
         check_user(user, params.user_id.as_deref())?;
-        let workflow = self.workflow(&params.workflow_id)?;
+        let workflow = self.workflow(user, &params.workflow_id)?;
         Ok(WorkflowDetails {
             id: workflow.id.clone(),
             name: workflow.name.clone(),
@@ -77,41 +80,18 @@ impl Commands {
         })
     }
 
-    /// `run_workflow`: a run under the id `job_id`, to be polled by the caller. Its response
-    /// is [`RunOutcome::to_result`](clawnode_workflows::RunOutcome::to_result).
-    ///
-    /// # Errors
-    ///
-    /// When there is no such workflow, its graph cannot run, or the folder cannot be read.
-    pub fn run_workflow(
-        &self,
-        user: &str,
-        params: RunWorkflow,
-        job_id: impl Into<String>,
-    ) -> Result<Run, CommandError> {
-        check_user(user, params.user_id.as_deref())?;
-        let workflow = self.workflow(&params.workflow_id)?;
-        let request = RunRequest {
-            job_id: job_id.into(),
-            workflow_id: Some(workflow.id.clone()),
-            graph: workflow.graph.clone(),
-            params: params.params.unwrap_or_default(),
-        };
-        Ok(self.engine().run(request)?)
-    }
-
     /// `validate_workflow`: every problem of a workflow.
     ///
     /// # Errors
     ///
-    /// When there is no such workflow, or the folder cannot be read.
+    /// When there is no such workflow, or the folder or the store cannot be read.
     pub fn validate_workflow(
         &self,
         user: &str,
         params: &ValidateWorkflow,
     ) -> Result<Validation, CommandError> {
         check_user(user, params.user_id.as_deref())?;
-        let workflow = self.workflow(&params.workflow_id)?;
+        let workflow = self.workflow(user, &params.workflow_id)?;
         let report = validate(&workflow.graph, self.engine().library());
         let valid = report.is_valid();
         Ok(Validation {
@@ -135,27 +115,8 @@ impl Commands {
         })
     }
 
-    /// A page of the workflows of the folder.
-    fn user_workflows(
-        &self,
-        query: &str,
-        limit: usize,
-        start_key: Option<&str>,
-    ) -> Result<Page, CommandError> {
-        let Some(directory) = self.directory() else { return Ok(Page::default()) };
-        let listing = directory.list()?;
-        let after = start_key.unwrap_or_default();
-        let mut found: Vec<Arc<Workflow>> = listing.workflows;
-        found.retain(|workflow| workflow.id.as_str() > after && matches(workflow, query));
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|workflow| workflow.id.clone());
-        Ok(Page { rows: found, next, broken: listing.broken })
-    }
-
-    /// The workflow with an id: of the folder, else of the examples.
-    pub(crate) fn workflow(&self, id: &str) -> Result<Arc<Workflow>, CommandError> {
+    /// The workflow with an id: of the folder, else of the user, else of the examples.
+    pub(crate) fn workflow(&self, user: &str, id: &str) -> Result<Arc<Workflow>, CommandError> {
         let mut hint = String::new();
         if let Some(directory) = self.directory() {
             let listing = directory.list()?;
@@ -170,19 +131,118 @@ impl Commands {
                 hint = format!("; its file {} is broken: {}", broken.file, broken.reason);
             }
         }
+        if let Some(stored) = self.store().workflow(user, id)? {
+            return Ok(Arc::new(stored));
+        }
         if let Some(example) = examples::find(id) {
             return Ok(Arc::clone(example));
         }
         Err(CommandError::WorkflowNotFound { id: id.to_owned(), hint })
     }
+
+    /// A page of what belongs to a user: first the workflows of the folder, in the order of their
+    /// ids, then those of the store, the newest first. One of the store whose id the folder has is hidden,
+    /// as it cannot be run.
+    fn user_workflows(
+        &self,
+        user: &str,
+        query: &str,
+        limit: usize,
+        start_key: Option<&str>,
+    ) -> Result<Page, CommandError> {
+        let listing =
+            self.directory().map(WorkflowDirectory::list).transpose()?.unwrap_or_default();
+        let mut page = Page { rows: Vec::new(), next: None, broken: listing.broken };
+        let mut start = match start_key.filter(|key| !key.is_empty()).map(Position::parse) {
+            None => Position::Folder(String::new()),
+            Some(Some(position)) => position,
+            Some(None) => {
+                let key = start_key.unwrap_or_default();
+                let text = format!(
+                    "argument `start_key` is {key:?}, which no page gave as its `next`; leave it out to \
+                     begin at the start"
+                );
+                return Err(CommandError::Arguments(text));
+            }
+        };
+        if let Position::Folder(after) = &start {
+            let mut found: Vec<&Workflow> = listing.workflows.iter().map(Arc::as_ref).collect();
+            found.retain(|workflow| workflow.id > *after && matches(workflow, query));
+            found.sort_by(|a, b| a.id.cmp(&b.id));
+            let more = found.len() > limit;
+            page.rows.extend(found.into_iter().take(limit).map(UserWorkflow::of_file));
+            if more {
+                page.next =
+                    page.rows.last().map(|row| Position::Folder(row.id.clone()).to_string());
+                return Ok(page);
+            }
+            start = Position::Store(String::new());
+        }
+        let Position::Store(mut start) = start else { return Ok(page) };
+        let hidden: BTreeSet<&str> =
+            listing.workflows.iter().map(|workflow| &*workflow.id).collect();
+        loop {
+            let room = limit - page.rows.len();
+            let wanted = StoreQuery {
+                text: Some(query.to_owned()),
+                // With no room left, whether there is more is all that matters.
+                limit: u32::try_from(room.max(1)).unwrap_or(u32::MAX),
+                start: Some(start.clone()),
+            };
+            let found = self.store().workflows(user, &wanted)?;
+            let rows = found.rows.into_iter().filter(|row| !hidden.contains(&*row.id));
+            if room == 0 {
+                let more = rows.count() > 0;
+                match found.next {
+                    Some(next) if !more => start = next,
+                    _ => {
+                        page.next = more.then(|| Position::Store(start).to_string());
+                        return Ok(page);
+                    }
+                }
+                continue;
+            }
+            page.rows.extend(rows.map(UserWorkflow::of_store));
+            match found.next {
+                Some(next) => start = next,
+                None => return Ok(page),
+            }
+        }
+    }
 }
 
 /// Some workflows of a user.
-#[derive(Default)]
 struct Page {
-    rows: Vec<Arc<Workflow>>,
+    rows: Vec<UserWorkflow>,
     next: Option<String>,
     broken: Vec<BrokenFile>,
+}
+
+/// Where a page begins.
+enum Position {
+    /// In the folder, after this id.
+    Folder(String),
+    /// In the store, at this cursor of its own.
+    Store(String),
+}
+
+impl Position {
+    fn parse(key: &str) -> Option<Self> {
+        match key.split_once(':')? {
+            ("folder", after) => Some(Self::Folder(after.to_owned())),
+            ("store", cursor) => Some(Self::Store(cursor.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(after) => write!(f, "folder:{after}"),
+            Self::Store(cursor) => write!(f, "store:{cursor}"),
+        }
+    }
 }
 
 /// Arguments of `list_workflows`.
@@ -248,17 +308,6 @@ impl WorkflowRow {
         }
     }
 
-    fn of_user(workflow: &Workflow) -> Self {
-        Self::User(UserWorkflow {
-            id: workflow.id.clone(),
-            name: workflow.name.clone(),
-            description: workflow.description.clone(),
-            tags: workflow.tags.clone(),
-            created_at: workflow.created_at.clone(),
-            updated_at: workflow.updated_at.clone(),
-        })
-    }
-
     fn of_example(workflow: &Workflow, detailed: bool) -> Self {
         Self::Example(ExampleWorkflow {
             id: workflow.id.clone(),
@@ -291,6 +340,30 @@ pub struct UserWorkflow {
     pub created_at: Option<String>,
     /// When it was changed.
     pub updated_at: Option<String>,
+}
+
+impl UserWorkflow {
+    fn of_file(workflow: &Workflow) -> Self {
+        Self {
+            id: workflow.id.clone(),
+            name: workflow.name.clone(),
+            description: workflow.description.clone(),
+            tags: workflow.tags.clone(),
+            created_at: workflow.created_at.clone(),
+            updated_at: workflow.updated_at.clone(),
+        }
+    }
+
+    fn of_store(row: StoredRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            tags: row.tags,
+            created_at: Some(row.created_at),
+            updated_at: Some(row.updated_at),
+        }
+    }
 }
 
 /// A [`WorkflowRow`] of an example.

@@ -9,14 +9,15 @@ use std::{
 };
 
 use clawnode_commands::{
-    Commands, GetNodeInfo, GetWorkflow, ListNodes, ListWorkflows, RunWorkflow, ValidateWorkflow,
+    Commands, GetNodeInfo, GetWorkflow, ListNodes, ListWorkflows, ValidateWorkflow,
     limits::MAX_LIST_LIMIT, parse,
 };
+use clawnode_store::Store;
 use clawnode_workflows::{
     WorkflowDirectory,
     limits::{MAX_WORKFLOW_FILE, MAX_WORKFLOW_FILES},
 };
-use common::{engine, finish};
+use common::engine;
 use serde_json::{Value, json};
 
 /// A folder that is removed at the end of its test.
@@ -35,7 +36,8 @@ impl Folder {
     }
 
     fn commands(&self) -> Commands {
-        Commands::new(engine()).workflow_directory(Arc::new(WorkflowDirectory::new(&self.0)))
+        Commands::new(engine(), Store::in_memory().unwrap())
+            .workflow_directory(Arc::new(WorkflowDirectory::new(&self.0)))
     }
 }
 
@@ -171,7 +173,8 @@ fn the_number_of_files_is_bounded() {
 #[test]
 fn a_missing_folder_is_an_error() {
     let directory = WorkflowDirectory::new(Path::new("/nonexistent/workflows"));
-    let commands = Commands::new(engine()).workflow_directory(Arc::new(directory));
+    let commands = Commands::new(engine(), Store::in_memory().unwrap())
+        .workflow_directory(Arc::new(directory));
     let error = commands.list_workflows("1", &ListWorkflows::default()).unwrap_err().to_string();
     assert!(
         error.starts_with("cannot read the workflow folder /nonexistent/workflows: "),
@@ -245,35 +248,6 @@ fn number_inputs_have_the_bounds_of_their_nodes() {
 }
 
 #[test]
-fn a_workflow_runs_by_its_id() {
-    let folder = Folder::new("run");
-    folder.write("a.json", workflow("w", "W"));
-    folder.write("bad.json", json!({"nodes": [{"id": "x", "type": "no.Such"}], "edges": []}));
-    let commands = folder.commands();
-    let run =
-        |args: Value| commands.run_workflow("1", parse::<RunWorkflow>(args).unwrap(), "job-7");
-    let (events, outcome) =
-        finish(run(json!({"workflow_id": "w", "params": {"who": "Ada"}})).unwrap());
-    assert_eq!(
-        outcome.to_result(),
-        json!({
-            "status": "completed", "result": {"r": ["Ada"]}, "preview": {}, "save": {},
-            "workflow_id": "w", "job_id": "job-7"
-        })
-    );
-    assert_eq!(events[0].data["job_id"], "job-7");
-    assert_eq!(run(json!({"workflow_id": "w", "params": null})).unwrap().workflow_id(), Some("w"));
-    assert_eq!(
-        run(json!({"workflow_id": "none"})).unwrap_err().to_string(),
-        "Workflow none not found"
-    );
-    assert_eq!(
-        run(json!({"workflow_id": "bad"})).unwrap_err().to_string(),
-        "the graph cannot run: unknown node type no.Such (node x)"
-    );
-}
-
-#[test]
 fn a_workflow_is_validated() {
     let folder = Folder::new("validate");
     folder.write("good.json", workflow("good", "Good"));
@@ -301,7 +275,7 @@ fn a_workflow_is_validated() {
 
 #[test]
 fn node_types_are_listed_and_described() {
-    let commands = Commands::new(engine());
+    let commands = Commands::new(engine(), Store::in_memory().unwrap());
     let list =
         |args: Value| json!(commands.list_nodes("1", &parse::<ListNodes>(args).unwrap()).unwrap());
     assert_eq!(list(json!({}))["count"], 26);
@@ -353,7 +327,7 @@ fn wrong_arguments_are_named() {
         assert_eq!(error.to_string(), expected);
     }
     assert_eq!(parse::<ListNodes>(Value::Null).unwrap(), ListNodes::default());
-    let commands = Commands::new(engine());
+    let commands = Commands::new(engine(), Store::in_memory().unwrap());
     for (limit, fits) in
         [(0, false), (1, true), (MAX_LIST_LIMIT, true), (MAX_LIST_LIMIT + 1, false)]
     {
