@@ -1,5 +1,6 @@
 //! A node of an agent gateway in one small program.
 
+mod assets;
 mod catalog;
 mod client;
 mod conformance;
@@ -11,6 +12,8 @@ mod environment;
 mod error;
 mod gateway;
 mod identity;
+mod jobs;
+mod kept;
 mod logging;
 mod models;
 mod operator;
@@ -23,6 +26,8 @@ mod replay;
 mod run;
 mod signals;
 mod system;
+mod table;
+mod workflow;
 mod workflows;
 
 use std::process::ExitCode;
@@ -48,6 +53,10 @@ fn main() -> ExitCode {
             Command::Result(options) => client::fetch(options).await,
             Command::Nodes(options) => catalog::nodes(options).await,
             Command::Commands(options) => catalog::commands(&options),
+            Command::Workflow(options) => workflow::run(options).await,
+            Command::Jobs(options) => jobs::run(&options).await,
+            Command::Assets(options) => assets::run(&options),
+            Command::Backup(options) => kept::backup(&options),
             Command::Conformance(options) => conformance::check(*options).await,
             Command::Identity(options) => identity::run(&options),
             Command::Openclaw(options) => operator::ask(options).await,

@@ -1,3 +1,5 @@
+pub(crate) mod kept;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +62,14 @@ pub(crate) enum Command {
     Nodes(Nodes),
     /// List the commands that `connect` serves, or describe one and its parameters
     Commands(Commands),
+    /// Keep workflows in this machine's data folder, and run them
+    Workflow(kept::Workflow),
+    /// See the jobs of this machine's data folder, running ones included, and cancel them
+    Jobs(kept::Jobs),
+    /// Keep files in this machine's data folder, for workflows and gateways to use
+    Assets(kept::Assets),
+    /// Copy workflows, jobs, assets and collections to a new folder, also while a node runs; the copy is good as a --data-dir
+    Backup(kept::Backup),
     /// Check a node or a gateway of your own, in any language, against the rules of the protocol
     ///
     /// Exit codes: 0 all required checks that were tried pass; 1 one fails.

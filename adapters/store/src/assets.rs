@@ -351,6 +351,25 @@ pub(crate) fn sweep(assets_dir: &Path) {
     let _ = fs::remove_dir_all(assets_dir.join(INCOMING));
 }
 
+/// Copies the content of all assets of a database from one folder to another.
+pub(crate) fn copy_content(
+    connection: &Connection,
+    from: &Path,
+    to: &Path,
+) -> Result<(), StoreError> {
+    let mut ids = connection.prepare("SELECT id FROM assets WHERE content_type <> ?1")?;
+    for id in ids.query_map([FOLDER], |row| row.get::<_, String>(0))? {
+        folder::make(to)?;
+        let id = id?;
+        match fs::copy(from.join(&id), to.join(&id)) {
+            // It was removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            copied => drop(copied.map_err(StoreError::io(&to.join(id)))?),
+        }
+    }
+    Ok(())
+}
+
 struct NewRow {
     id: String,
     asset: NewAsset,

@@ -1,5 +1,6 @@
 //! The handle: opening, reading, writing, and the backup.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -138,29 +139,35 @@ impl Store {
         }))
     }
 
-    /// Copies the database to the new file `to`, while others read and write: the copy is the store at one moment.
+    /// Copies the store to the new folder `to`, while others read and write: the copy is the database at one moment, and the
+    /// content of its assets. It is a data directory like any other.
+    ///
+    /// An asset that is removed during the copy may be without content there.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when there is such a file; when the file system or the database fails.
+    /// [`StoreError::Exists`] when there is such a file or folder, unless the folder is empty; when the file system or the
+    /// database fails, and then `to` holds a part of the store.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        if to.exists() {
-            return Err(StoreError::Exists { what: "the file", id: to.display().to_string() });
+        let is_taken = match fs::read_dir(to) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(_) => to.exists(),
+        };
+        if is_taken {
+            return Err(StoreError::Exists { what: "the folder", id: to.display().to_string() });
         }
+        folder::make(to)?;
+        let path = to.join(DATABASE);
+        folder::private_file(&path).map_err(StoreError::io(&path))?;
         self.flush()?;
-        folder::private_file(to).map_err(StoreError::io(to))?;
-        let copied = self.read(|connection| {
-            let mut copy = Connection::open_with_flags(to, WRITE)?;
+        let mut copy = Connection::open_with_flags(&path, WRITE)?;
+        self.read(|connection| {
             let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
             // All pages at once: of a store in parts every write in between would begin the copy anew.
             backup.step(-1)?;
             Ok(())
-        });
-        if copied.is_err() {
-            // A part of a store is of no use to anybody.
-            let _ = std::fs::remove_file(to);
-        }
-        copied
+        })?;
+        assets::copy_content(&copy, &self.inner.assets_dir, &to.join(ASSETS))
     }
 
     /// Returns when all logs and events that were given before are written.

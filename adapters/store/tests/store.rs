@@ -1,10 +1,12 @@
 //! Opening a store, what lasts in it, and who sees what.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use clawnode_store::{
-    EventRow, Job, JobStatus, Level, LogRow, NewJob, Put, Query, Store, StoreError, limits,
+    EventRow, Job, JobStatus, Level, LogRow, NewAsset, NewJob, Put, Query, Store, StoreError,
+    limits,
 };
 use serde_json::json;
 
@@ -301,11 +303,11 @@ fn a_workflow_of_25_mib_is_kept_and_a_larger_one_is_not() {
 #[test]
 fn a_backup_is_the_store_at_one_moment_while_others_write() {
     let folder = tempfile::tempdir().unwrap();
-    let (data_dir, copy_dir) = (folder.path().join("data"), folder.path().join("copy"));
+    let (data_dir, copy) = (folder.path().join("data"), folder.path().join("copy"));
     let store = open(&data_dir);
     store.put_workflow_file("1", GREETING, "x").unwrap();
-    fs::create_dir(&copy_dir).unwrap();
-    let copy = copy_dir.join("store.db");
+    store.create_folder("1", "folder", None).unwrap();
+    let asset = store.add_asset(NewAsset::new("1", "note"), b"content".as_slice()).unwrap();
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for n in 0..200 {
@@ -319,8 +321,11 @@ fn a_backup_is_the_store_at_one_moment_while_others_write() {
         writing.join().unwrap();
     });
     assert!(matches!(store.backup(&copy), Err(StoreError::Exists { .. })));
-    let copied = open(&copy_dir);
+    let copied = open(&copy);
     assert_eq!(copied.workflow_file("1", "greet").unwrap().as_deref(), Some(GREETING));
+    let mut content = String::new();
+    copied.open_asset("1", &asset.id).unwrap().unwrap().read_to_string(&mut content).unwrap();
+    assert_eq!(content, "content");
     let query = Query { limit: 1_000, ..Query::default() };
     let jobs = copied.jobs("1", None, &query).unwrap().rows;
     assert!((10..=200).contains(&jobs.len()));
