@@ -1,4 +1,5 @@
 //! All sixteen commands, asked through a gateway of a node that keeps things.
+#![allow(dead_code, reason = "not every test program uses all that they share")]
 
 mod common;
 
@@ -44,14 +45,24 @@ impl World {
         let data_dir = self.data_dir.to_str().expect("the path is UTF-8");
         let mut arguments = vec!["--data-dir", data_dir, "--node-id", "node", "--user-id", "ada"];
         arguments.extend(more);
-        Process::node(&self.address, &arguments)
+        let node = Process::node(&self.address, &arguments);
+        // The node is ready once its registration is written, which is before the gateway has read it.
+        wait_until("the gateway to know the node", || {
+            let nodes = self.runtime.block_on(self.client().nodes()).expect("the gateway answers");
+            nodes.iter().any(|node| node.status == "connected").then_some(())
+        });
+        node
+    }
+
+    fn client(&self) -> Client {
+        let url = format!("http://{}", self.address);
+        Client::new(&url, Some(Secret::new(TOKEN))).expect("the URL is one")
     }
 
     /// The answer of a command, or why it failed.
     fn ask(&self, command: &str, args: Value) -> Result<Value, String> {
         self.runtime.block_on(async {
-            let client = Client::new(&format!("http://{}", self.address), Some(Secret::new(TOKEN)))
-                .expect("the URL is one");
+            let client = self.client();
             let submission =
                 Submission::command(command).input(to_raw_value(&args).expect("it is JSON"));
             let submitted = client.submit(&submission).await.expect("the gateway takes it");
@@ -124,6 +135,13 @@ fn each_of_the_sixteen_answers_as_documented() {
     let ask = |command: &str, args: Value| {
         world.ask(command, args).unwrap_or_else(|error| panic!("{command}: {error}"))
     };
+
+    let registered = world.runtime.block_on(world.client().nodes()).expect("the gateway answers");
+    let metadata: Value = serde_json::from_str(registered[0].metadata.get()).expect("it is JSON");
+    let described = metadata["commands"].as_object().expect("the commands are described");
+    assert_eq!(described.len(), 16);
+    assert!(described.keys().all(|name| registered[0].commands.contains(name)));
+    assert_eq!(described["get_job"]["parameters"]["required"], json!(["job_id"]));
 
     let found = ask("list_workflows", json!({}));
     assert_eq!(
@@ -246,6 +264,35 @@ fn a_second_node_is_told_who_holds_the_store() {
     let error = stderr(&second);
     assert!(error.contains("holds the store in"), "{error}");
     assert!(error.contains("--data-dir; or give --in-memory"), "{error}");
+}
+
+#[test]
+fn collections_are_filled_and_searched_on_the_command_line() {
+    let world = World::new("collections");
+    let data_dir = world.data_dir.to_str().expect("the path is UTF-8");
+    let collections = |arguments: &[&str]| {
+        let mut all = vec!["collections"];
+        all.extend(arguments);
+        all.extend(["--data-dir", data_dir, "--user-id", "ada"]);
+        output(&all)
+    };
+    let files = [("tea.txt", "black tea from Assam"), ("milk.txt", "milk for the tea")]
+        .map(|(name, text)| common::temporary_file(name, text).to_str().expect("UTF-8").to_owned());
+    let added = collections(&["add", "pantry", &files[0], &files[1]]);
+    assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
+    let found = collections(&["search", "pantry", "tea", "ass*", "--json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).expect("it is JSON");
+    assert_eq!(found["documents"].as_array().map(Vec::len), Some(1), "{found}");
+    assert_eq!(found["documents"][0]["text"], "black tea from Assam");
+    let listed = collections(&["list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("pantry  2 "), "{listed:?}");
+    let twice = collections(&["add", "pantry", &files[0], &files[0]]);
+    assert!(stderr(&twice).contains("two files are called"), "{}", stderr(&twice));
+    assert!(stderr(&collections(&["create", "pantry"])).contains("exists"));
+    assert_eq!(collections(&["remove", "pantry"]).status.code(), Some(0));
+    let gone = collections(&["search", "pantry", "tea"]);
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(stderr(&gone).contains("user ada has no collection pantry"), "{}", stderr(&gone));
 }
 
 #[test]
