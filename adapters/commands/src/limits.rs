@@ -17,3 +17,7 @@ pub const MAX_BACKGROUND_JOBS: usize = 8;
 
 /// Background jobs that wait to run. Each holds its graph in memory; one more is refused.
 pub const MAX_WAITING_JOBS: usize = 1_000;
+
+/// Beginnings and ends that are kept of one node of a run. A node of a stream has two for each
+/// item, and the first tell what the others would; a failure is kept in any case.
+pub const MAX_NODE_EVENTS: usize = 100;

@@ -42,6 +42,34 @@ pub trait Spawn: Send + Sync + 'static {
 ///
 /// Methods that return a future do not block; the others do, and are called where that is
 /// allowed.
+///
+/// ```
+/// use std::{future::Future, pin::Pin, sync::Arc, thread};
+/// use clawnode_commands::{Commands, Jobs, RunWorkflow, Spawn, parse};
+/// use clawnode_store::Store;
+/// use clawnode_workflows::{Engine, NodeLibrary};
+/// use futures_lite::future::block_on;
+///
+/// struct Threads;
+///
+/// impl Spawn for Threads {
+///     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+///         thread::spawn(|| block_on(task));
+///     }
+///     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+///         thread::spawn(work);
+///     }
+/// }
+///
+/// let engine = Engine::new(Arc::new(NodeLibrary::standard()));
+/// let jobs = Jobs::new(Commands::new(engine, Store::in_memory()?), Threads);
+/// let params: RunWorkflow =
+///     parse(serde_json::json!({"workflow_id": "greet", "params": {"name": "Ada"}}))?;
+/// let run = jobs.run_workflow("1", params, "job-1")?;
+/// let outcome = block_on(run.finish())?;
+/// assert_eq!(outcome.outputs["greeting"], ["Hello, Ada!"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Jobs(Arc<Shared>);
 
