@@ -1,6 +1,9 @@
 //! A node of an agent gateway in one small program.
 
+mod assets;
+mod catalog;
 mod client;
+mod collections;
 mod conformance;
 mod connect;
 mod demo;
@@ -10,7 +13,10 @@ mod environment;
 mod error;
 mod gateway;
 mod identity;
+mod jobs;
+mod kept;
 mod logging;
+mod models;
 mod operator;
 mod options;
 mod output;
@@ -21,6 +27,8 @@ mod replay;
 mod run;
 mod signals;
 mod system;
+mod table;
+mod workflow;
 mod workflows;
 
 use std::process::ExitCode;
@@ -44,7 +52,13 @@ fn main() -> ExitCode {
             Command::Gateway(options) => gateway::serve(options).await,
             Command::Run(options) => run::run(options).await,
             Command::Result(options) => client::fetch(options).await,
-            Command::Nodes(options) => client::list_nodes(options).await,
+            Command::Nodes(options) => catalog::nodes(options).await,
+            Command::Commands(options) => catalog::commands(&options),
+            Command::Workflow(options) => workflow::run(options).await,
+            Command::Jobs(options) => jobs::run(&options).await,
+            Command::Assets(options) => assets::run(&options),
+            Command::Collections(options) => collections::run(&options),
+            Command::Backup(options) => kept::backup(&options),
             Command::Conformance(options) => conformance::check(*options).await,
             Command::Identity(options) => identity::run(&options),
             Command::Openclaw(options) => operator::ask(options).await,

@@ -293,7 +293,7 @@ fn name(name: &Option<String>) -> String {
 }
 
 /// Text of others, without what a terminal would obey.
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::builder::MOST_METADATA_BYTES;
+
 /// A node cannot be built as described.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -19,6 +21,15 @@ pub enum BuildError {
     /// A node needs a name.
     #[error("the node id is empty; leave it out for a random one")]
     EmptyNodeId,
+    /// The node says these itself.
+    #[error("the metadata `{0}` is the node's own; choose another key")]
+    OwnMetadata(String),
+    /// A value cannot be written as JSON.
+    #[error("the metadata `{0}` cannot be written as JSON: {1}")]
+    Metadata(String, String),
+    /// A registration is a message of reasonable size.
+    #[error("the metadata has {0} bytes, of at most {MOST_METADATA_BYTES}")]
+    TooMuchMetadata(usize),
     /// More than one of `token`, `token_file` and `credentials` was given.
     #[error(
         "the token is given in two ways; give one of token, token file and credentials provider"

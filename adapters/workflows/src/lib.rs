@@ -45,8 +45,6 @@
 
 pub mod limits;
 
-pub mod commands;
-
 mod bounds;
 mod directory;
 mod engine;

@@ -20,7 +20,8 @@ use crate::error::{Failure, chain};
 use crate::operator;
 use crate::options;
 use crate::probe::{Target, Verdict};
-use crate::{system, workflows};
+use crate::system;
+use crate::workflows::Service;
 
 /// What all the checks here need.
 pub(super) struct Patient<'a> {
@@ -142,8 +143,10 @@ impl Patient<'_> {
         let tokens = LookOnly(data.tokens(&gateway.url, "node"));
         let device = connect::device(options, gateway, data, environment, Some(identity))?;
         let device = device.tokens(tokens);
-        let builder =
-            connect::describe(options, gateway, environment, |builder| builder.openclaw(device))?;
+        let service = Service::in_memory()?;
+        let builder = connect::describe(options, gateway, environment, &service, |builder| {
+            builder.openclaw(device)
+        })?;
         builder.build().map_err(|error| Failure::usage(chain(&error)))
     }
 
@@ -404,9 +407,10 @@ fn commands(
         .filter(|name| !effective.contains(name) && !waiting.contains(name))
         .map(String::as_str);
     // A node without workflows declares them all the same, and nobody misses them.
+    let known = clawnode_commands::commands();
     let has_workflows = options.workflows.is_some() || !options.commands.is_empty();
     let (unneeded, dropped): (Vec<&str>, Vec<&str>) =
-        dropped.partition(|name| !has_workflows && workflows::COMMANDS.contains(name));
+        dropped.partition(|name| !has_workflows && known.iter().any(|known| known.name == *name));
     let shown = if effective.is_empty() { "none".to_owned() } else { effective.join(" ") };
     let mut detail = format!("effective: {shown}");
     if !waiting.is_empty() {

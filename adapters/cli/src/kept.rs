@@ -1,0 +1,83 @@
+//! The store of the data folder, as the commands of one moment open it.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clawnode_store::{Store, StoreError};
+
+use crate::device::DataDir;
+use crate::error::{Failure, chain};
+use crate::options::kept::{Backup, Kept};
+use crate::output::note;
+
+/// The store to write to. Another command may hold it for a moment; a node that runs holds it to its end.
+pub(crate) fn to_write(kept: &Kept) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match Store::open(data.path()) {
+            Err(StoreError::Held { .. }) if Instant::now() < patience => sleep(PAUSE),
+            opened => return opened.map_err(failed),
+        }
+    }
+}
+
+/// The store to read, whoever holds it. Nobody has to wait for a reader.
+pub(crate) fn to_read(kept: &Kept) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    match Store::open_to_read(data.path()) {
+        // It is made, or brought to the newest format, by opening it once.
+        Err(StoreError::NotReady { .. }) => to_write(kept),
+        opened => opened.map_err(failed),
+    }
+}
+
+/// The store to read, in which no job is called running that ended with its node.
+pub(crate) fn to_read_jobs(kept: &Kept) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    match Store::open(data.path()) {
+        Ok(_) | Err(StoreError::Held { .. }) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    to_read(kept)
+}
+
+/// Copies the store, which a node may hold meanwhile.
+pub(crate) fn backup(options: &Backup) -> Result<(), Failure> {
+    let Backup { data_dir, to } = options;
+    let data = DataDir::open(data_dir.as_deref())?;
+    let store = Store::open_to_read(data.path()).map_err(|error| match error {
+        StoreError::NotReady { .. } => {
+            Failure::usage(format!("nothing is kept in {} yet", data.path().display()))
+        }
+        error => failed(error),
+    })?;
+    store.backup(to).map_err(failed)?;
+    note(&format!("copied {} to {}", data.path().display(), to.display()));
+    Ok(())
+}
+
+/// What went wrong, with the exit code of who can do something about it.
+pub(crate) fn failed(error: StoreError) -> Failure {
+    match error {
+        StoreError::Io { .. } | StoreError::Database(_) => Failure::from(error),
+        error => Failure::usage(chain(&error)),
+    }
+}
+
+/// Says that a list has more rows than it shows.
+pub(crate) fn note_next(next: Option<&str>) {
+    if let Some(cursor) = next {
+        note(&format!("there are more: --start {cursor}"));
+    }
+}
+
+/// The name of a file without its folder and its last extension.
+pub(crate) fn stem(file: &Path) -> &str {
+    file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("workflow")
+}
+
+/// How long a command waits for another one that writes.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);

@@ -1,0 +1,192 @@
+//! `clawnode workflow`: the workflows of the data folder.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use clawnode_store::{Put, Query, Store};
+use clawnode_workflows::{Workflow, validate};
+use serde_json::{Value, json};
+
+use crate::catalog::{print, print_json};
+use crate::error::{FAILED, Failure, chain};
+use crate::kept::{failed, note_next, stem, to_read, to_write};
+use crate::options::kept::{self, Kept, Part, WorkflowCommand};
+use crate::output::note;
+use crate::table::{Table, fields};
+use crate::workflows;
+
+pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
+    let kept::Workflow { kept, command } = &options;
+    let user = &kept.user_id;
+    match command {
+        WorkflowCommand::Import { files, replace } => import(kept, files, *replace),
+        WorkflowCommand::Export { id } => {
+            let file = to_read(kept)?.workflow_file(user, id).map_err(failed)?;
+            let file = file.ok_or_else(|| unknown(kept, id))?;
+            print(|out| out.write_all(file.as_bytes()))
+        }
+        WorkflowCommand::List { search, part: Part { limit, start } } => {
+            let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
+            let page = to_read(kept)?.workflows(user, &query).map_err(failed)?;
+            if kept.json {
+                return print_json(&json!({ "workflows": page.rows, "next": page.next }));
+            }
+            let mut table = Table::new(["ID", "NAME", "CHANGED", "TAGS"]);
+            for row in &page.rows {
+                table.row([&row.id, &row.name, &row.updated_at, &row.tags.join(", ")]);
+            }
+            print(|out| table.write(out))?;
+            note_next(page.next.as_deref());
+            Ok(())
+        }
+        WorkflowCommand::Show { id } => show(kept, &find(&to_read(kept)?, kept, id)?),
+        WorkflowCommand::Validate { id } => check(kept, &find(&to_read(kept)?, kept, id)?),
+        WorkflowCommand::Run { id, params, quiet } => {
+            let store = to_write(kept)?;
+            let workflow = find(&store, kept, id)?;
+            crate::run::kept(store, user, workflow, params, *quiet).await
+        }
+        WorkflowCommand::Remove { ids } => {
+            let store = to_write(kept)?;
+            for id in ids {
+                if !store.remove_workflow(user, id).map_err(failed)? {
+                    return Err(unknown(kept, id));
+                }
+                note(&format!("removed {id}"));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Keeps the files, all of them or none that cannot be used.
+fn import(kept: &Kept, files: &[std::path::PathBuf], replace: bool) -> Result<(), Failure> {
+    let read: Vec<(String, Workflow)> =
+        files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    let store = to_write(kept)?;
+    let user = &kept.user_id;
+    if !replace {
+        for (text, workflow) in &read {
+            let there = store.workflow_file(user, &workflow.id).map_err(failed)?;
+            if there.is_some_and(|there| there != *text) {
+                return Err(Failure::usage(format!(
+                    "there is another workflow {} already; --replace takes its place",
+                    workflow.id
+                )));
+            }
+        }
+    }
+    let mut imported = Vec::new();
+    for (text, workflow) in &read {
+        let (_, put) = store.put_workflow_file(user, text, &workflow.id).map_err(failed)?;
+        let done = match put {
+            Put::Created => "imported",
+            Put::Replaced => "replaced",
+            _ => "unchanged",
+        };
+        imported.push(json!({ "id": workflow.id, "name": workflow.name, "done": done }));
+        if !kept.json {
+            note(&format!("{done} {}", workflow.id));
+        }
+    }
+    if kept.json { print_json(&json!({ "workflows": imported })) } else { Ok(()) }
+}
+
+/// The text of a file, and the workflow it is.
+fn read(file: &Path) -> Result<(String, Workflow), Failure> {
+    let (text, shown) = match file.to_str() {
+        Some("-") => {
+            let mut text = String::new();
+            (io::stdin().read_to_string(&mut text).map(|_| text), "stdin".to_owned())
+        }
+        _ => (std::fs::read_to_string(file), file.display().to_string()),
+    };
+    let text = text.map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    let name = if shown == "stdin" { "workflow" } else { stem(file) };
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{shown} is not JSON: {error}")))?;
+    let workflow = Workflow::from_json(value, name)
+        .map_err(|error| Failure::usage(format!("{shown} is no workflow: {}", chain(&error))))?;
+    Ok((text, workflow))
+}
+
+fn show(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
+    if kept.json {
+        return print_json(workflow);
+    }
+    let tags = workflow.tags.join(", ");
+    let graph = &workflow.graph;
+    let size = format!("{} nodes, {} edges", graph.nodes.len(), graph.edges.len());
+    let (takes, gives) = (names(&workflow.input_schema), names(&workflow.output_schema));
+    print(|out| {
+        fields(
+            out,
+            &[
+                ("id", Some(&workflow.id)),
+                ("name", Some(&workflow.name)),
+                ("description", Some(&workflow.description)),
+                ("tags", Some(&tags)),
+                ("graph", Some(&size)),
+                ("takes", Some(&takes)),
+                ("gives", Some(&gives)),
+                ("created", workflow.created_at.as_deref()),
+                ("changed", workflow.updated_at.as_deref()),
+            ],
+        )
+    })
+}
+
+/// The names of a schema, with their types.
+fn names(schema: &Value) -> String {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let name = |(name, property): (&String, &Value)| match property["type"].as_str() {
+        Some(kind) if kind != "any" => format!("{name} ({kind})"),
+        _ => name.clone(),
+    };
+    properties.map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn check(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
+    let report = validate(&workflow.graph, workflows::engine().library());
+    let valid = report.is_valid();
+    if kept.json {
+        print_json(&json!({
+            "valid": valid,
+            "errors": report.errors,
+            "warnings": report.warnings,
+            "suggestions": report.suggestions,
+        }))?;
+    } else {
+        let all = [
+            ("error", &report.errors),
+            ("warning", &report.warnings),
+            ("suggestion", &report.suggestions),
+        ];
+        print(|out| {
+            for (what, problems) in all {
+                for problem in problems {
+                    writeln!(out, "{what}: {}", crate::operator::text(&problem.to_string()))?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    match valid {
+        true => {
+            note(&format!("{} is valid and can run", workflow.id));
+            Ok(())
+        }
+        false => Err(Failure::new(FAILED, format!("{} cannot run as it is", workflow.id))),
+    }
+}
+
+fn find(store: &Store, kept: &Kept, id: &str) -> Result<Workflow, Failure> {
+    store.workflow(&kept.user_id, id).map_err(failed)?.ok_or_else(|| unknown(kept, id))
+}
+
+fn unknown(kept: &Kept, id: &str) -> Failure {
+    Failure::usage(format!(
+        "user {} has no workflow {id}; `clawnode workflow list` lists them",
+        kept.user_id
+    ))
+}

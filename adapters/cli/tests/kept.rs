@@ -1,0 +1,271 @@
+//! What is kept in the data folder: workflows, jobs and assets, by the program as its users run it.
+#![allow(dead_code, reason = "not every test program uses all that they share")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use clawnode_store::{Level, LogRow, NewJob, Store};
+use common::{clawnode, stderr, stdout_json};
+use serde_json::{Value, json};
+
+/// A workflow in the form that NodeTool exports, with keys that this program has no use for, in an order of their own.
+const EXPORTED: &str = r#"{
+  "id": "8f3c1f6e0c5b4f6f9c1d2a7be0a1c2d3",
+  "access": "private",
+  "created_at": "2026-03-01T10:00:00.000000",
+  "updated_at": "2026-03-02T11:30:00.000000",
+  "name": "Shout",
+  "tool_name": null,
+  "description": "Says a text louder.",
+  "tags": ["text", "start"],
+  "thumbnail": "",
+  "thumbnail_url": null,
+  "graph": {
+    "nodes": [
+      {"id": "in", "parent_id": null, "type": "nodetool.input.StringInput",
+       "data": {"name": "text", "value": "hello", "description": "What to say."},
+       "ui_properties": {"selected": false, "position": {"x": 48, "y": 96}, "zIndex": 0, "width": 200, "selectable": true},
+       "dynamic_properties": {}, "dynamic_outputs": {}, "sync_mode": "on_any"},
+      {"id": "shout", "parent_id": null, "type": "nodetool.text.FormatText",
+       "data": {"template": "{{ text|upper }}!"},
+       "ui_properties": {"position": {"x": 320, "y": 96}}, "dynamic_properties": {"text": ""}, "dynamic_outputs": {}, "sync_mode": "on_any"},
+      {"id": "out", "parent_id": null, "type": "nodetool.output.Output",
+       "data": {"name": "shouted", "description": ""},
+       "ui_properties": {"position": {"x": 620, "y": 96}}, "dynamic_properties": {}, "dynamic_outputs": {}, "sync_mode": "on_any"}
+    ],
+    "edges": [
+      {"id": "e1", "source": "in", "sourceHandle": "output", "target": "shout", "targetHandle": "text", "ui_properties": {"className": "str"}},
+      {"id": "e2", "source": "shout", "sourceHandle": "output", "target": "out", "targetHandle": "value", "ui_properties": {"className": "str"}}
+    ]
+  },
+  "input_schema": null,
+  "output_schema": null,
+  "settings": {"hide_ui": false},
+  "package_name": null, "path": null, "run_mode": "workflow", "required_providers": null, "required_models": [], "html_app": "", "etag": "a1"
+}
+"#;
+const ID: &str = "8f3c1f6e0c5b4f6f9c1d2a7be0a1c2d3";
+
+/// The program on a data folder of its own.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn data_dir(&self) -> std::path::PathBuf {
+        self.path().join("data")
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = clawnode(arguments);
+        command.env("CLAWNODE_DATA_DIR", self.data_dir());
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The JSON of what must succeed.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout_json(&output)
+    }
+
+    /// What must succeed prints.
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a failure says, and its exit code.
+    fn failure(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.run(arguments);
+        (output.status.code(), stderr(&output))
+    }
+}
+
+#[test]
+fn an_exported_workflow_comes_back_to_the_byte() {
+    let folder = Folder::new();
+    let file = folder.file("shout.json", EXPORTED);
+    let imported = folder.json(&["workflow", "import", &file]);
+    assert_eq!(imported["workflows"][0], json!({"id": ID, "name": "Shout", "done": "imported"}));
+    assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
+    let shown = folder.json(&["workflow", "show", ID]);
+    assert_eq!(shown["settings"], json!({"hide_ui": false}));
+    assert_eq!(shown["graph"]["edges"][0]["ui_properties"]["className"], "str");
+    let text = folder.text(&["workflow", "show", ID]);
+    assert!(text.contains("takes        text (string)"), "{text}");
+    folder.text(&["workflow", "validate", ID]);
+
+    let again = folder.json(&["workflow", "import", &file]);
+    assert_eq!(again["workflows"][0]["done"], "unchanged");
+    let changed = folder.file("changed.json", &EXPORTED.replace("\"Shout\"", "\"Cry\""));
+    let (code, text) = folder.failure(&["workflow", "import", &changed]);
+    assert!(code == Some(2) && text.contains("--replace"), "{text}");
+    folder.text(&["workflow", "import", "--replace", &changed]);
+    let list = folder.text(&["workflow", "list"]);
+    assert!(
+        list.starts_with("ID ") && list.contains("Cry") && list.contains("text, start"),
+        "{list}"
+    );
+    assert!(!list.contains("Shout"));
+}
+
+#[test]
+fn a_bare_graph_is_known_by_its_file_and_a_broken_one_stops_all() {
+    let folder = Folder::new();
+    let bare = folder
+        .file("my graph.json", r#"{"nodes": [{"id": "a", "type": "no.such.Type"}], "edges": []}"#);
+    let broken = folder.file("broken.json", "{\"nodes\": 7}");
+    let (code, text) = folder.failure(&["workflow", "import", &bare, &broken]);
+    assert!(code == Some(2) && text.contains("broken.json is no workflow"), "{text}");
+    assert_eq!(folder.json(&["workflow", "list"])["workflows"], json!([]));
+    folder.text(&["workflow", "import", &bare]);
+    let output = folder.run(&["workflow", "validate", "my graph"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("error: ") && said.contains("no.such.Type"), "{said}");
+    folder.text(&["workflow", "remove", "my graph"]);
+    for command in ["show", "export", "validate", "run", "remove"] {
+        let (code, text) = folder.failure(&["workflow", command, "my graph"]);
+        assert!(code == Some(2) && text.contains("has no workflow my graph"), "{text}");
+    }
+}
+
+#[test]
+fn a_run_is_a_job_with_a_log() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED)]);
+    let output = folder.run(&["workflow", "run", ID, "--param", "text=1.10"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result = stdout_json(&output);
+    assert_eq!(result["result"]["shouted"], json!(["1.10!"]));
+    assert!(stderr(&output).contains("output shouted"));
+    let job_id = result["job_id"].as_str().unwrap();
+
+    let jobs = folder.json(&["jobs", "list", "--workflow-id", ID]);
+    assert_eq!(jobs["jobs"][0]["id"], job_id);
+    let job = folder.json(&["jobs", "show", job_id]);
+    assert_eq!((&job["status"], &job["params"]), (&json!("completed"), &json!({"text": "1.10"})));
+    assert!(folder.text(&["jobs", "list"]).contains("completed"));
+    assert!(folder.text(&["jobs", "show", job_id]).contains("params    {\"text\":\"1.10\"}"));
+    folder.text(&["jobs", "logs", job_id]);
+    let (code, text) = folder.failure(&["jobs", "cancel", job_id]);
+    assert!(code == Some(1) && text.contains("had ended already"), "{text}");
+
+    let (code, text) = folder.failure(&["workflow", "run", ID, "--param", "txt=x"]);
+    assert!(code == Some(2) && text.contains("it has text"), "{text}");
+}
+
+#[test]
+fn one_user_sees_nothing_of_another() {
+    let folder = Folder::new();
+    let file = folder.file("shout.json", EXPORTED);
+    folder.text(&["workflow", "import", &file, "--user-id", "ann"]);
+    folder.text(&["workflow", "run", ID, "--user-id", "ann", "--quiet"]);
+    folder.text(&["assets", "add", &file, "--user-id", "ann"]);
+    assert_eq!(folder.json(&["workflow", "list"])["workflows"], json!([]));
+    assert_eq!(folder.json(&["jobs", "list"])["jobs"], json!([]));
+    assert_eq!(folder.json(&["assets", "list"])["assets"], json!([]));
+    let theirs = folder.json(&["assets", "list", "--user-id", "ann"]);
+    let id = theirs["assets"][0]["id"].as_str().unwrap();
+    let (code, text) = folder.failure(&["assets", "get", id]);
+    assert!(code == Some(2) && text.contains("user 1 has no asset"), "{text}");
+}
+
+#[test]
+fn a_file_is_kept_as_an_asset() {
+    let folder = Folder::new();
+    let file = folder.file("note.txt", "remember the milk");
+    let made = folder.json(&["assets", "folder", "Notes"]);
+    let notes = made["assets"][0]["id"].as_str().unwrap();
+    let added = folder.json(&["assets", "add", &file, "--folder", notes]);
+    let id = added["assets"][0]["id"].as_str().unwrap();
+    assert_eq!(added["assets"][0]["content_type"], "text/plain");
+    assert_eq!(folder.text(&["assets", "get", id]), "remember the milk");
+    let copy = folder.path().join("copy.txt");
+    let get = ["assets", "get", id, "--output", copy.to_str().unwrap()];
+    folder.text(&get);
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "remember the milk");
+    let (code, text) = folder.failure(&get);
+    assert!(code == Some(1) && text.contains("exists"), "{text}");
+    let list = folder.text(&["assets", "list", "--folder", notes]);
+    assert!(list.contains("note.txt") && !list.contains("Notes"), "{list}");
+    let (code, text) = folder.failure(&["assets", "remove", notes]);
+    assert!(code == Some(2) && text.contains("not empty"), "{text}");
+    folder.text(&["assets", "remove", id, notes]);
+    assert_eq!(folder.json(&["assets", "list"])["assets"], json!([]));
+}
+
+#[test]
+fn a_long_list_comes_in_parts() {
+    let folder = Folder::new();
+    for name in ["a", "b", "c"] {
+        let file = folder.file(&format!("{name}.json"), r#"{"nodes": [], "edges": []}"#);
+        folder.text(&["workflow", "import", &file]);
+    }
+    let output = folder.run(&["workflow", "list", "--limit", "2"]);
+    let said = stderr(&output);
+    let cursor = said.trim().rsplit(' ').next().unwrap();
+    assert!(said.contains("there are more: --start"), "{said}");
+    let rest = folder.text(&["workflow", "list", "--start", cursor]);
+    assert_eq!(rest.lines().count(), 2, "{rest}");
+    assert!(rest.lines().nth(1).unwrap().starts_with("a "), "{rest}");
+    let (code, text) = folder.failure(&["workflow", "list", "--start", "x"]);
+    assert!(code == Some(2) && text.contains("no cursor of this list"), "{text}");
+}
+
+#[test]
+fn a_held_store_can_be_read_and_copied_and_not_written() {
+    let folder = Folder::new();
+    let file = folder.file("shout.json", EXPORTED);
+    folder.text(&["workflow", "import", &file]);
+    let store = Store::open(&folder.data_dir()).unwrap();
+    store.create_job(NewJob::new("job", "1")).unwrap();
+    store.start_job("job").unwrap();
+    store.log("job", LogRow::new(Level::Info, "half of it"));
+    store.flush().unwrap();
+
+    for write in
+        [&["workflow", "import", &file][..], &["workflow", "remove", ID], &["assets", "add", &file]]
+    {
+        let (code, text) = folder.failure(write);
+        let holder = format!("process {} holds the store", std::process::id());
+        assert!(code == Some(2) && text.contains(&holder), "{text}");
+    }
+    assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
+    assert_eq!(folder.json(&["jobs", "show", "job"])["status"], "running");
+    assert!(folder.text(&["jobs", "logs", "job"]).contains("INFO     half of it"));
+    let copy = folder.path().join("copy");
+    folder.text(&["backup", copy.to_str().unwrap()]);
+    assert_eq!(
+        folder.text(&["workflow", "export", ID, "--data-dir", copy.to_str().unwrap()]),
+        EXPORTED
+    );
+
+    // Nobody heeds the request here: the job does not end.
+    let (code, text) = folder.failure(&["jobs", "cancel", "job"]);
+    assert!(code == Some(1) && text.contains("has not ended yet"), "{text}");
+    assert_eq!(store.cancel_requests().unwrap(), ["job"]);
+    drop(store);
+    let job = folder.json(&["jobs", "show", "job"]);
+    assert_eq!(
+        (&job["status"], &job["error"]),
+        (&json!("failed"), &json!("the node ended while the job ran"))
+    );
+}
