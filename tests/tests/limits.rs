@@ -120,6 +120,8 @@ const TABLE: &[Row] = &[
     both("MOST_TEXT_BYTES", "512", "protocol-core/src/dialect/openclaw/refusal.rs::anything_is_read_and_cut_to_size"),
     both("MOST_METADATA_BYTES", "256 KiB", "tests/runtimes/tests/suite/connecting.rs::metadata_of_256_kib_is_said_and_not_a_byte_more"),
     both("MAX_MODELS_LIMIT", "200", "adapters/commands/tests/commands.rs::models_are_listed_as_the_filters_say"),
+    both("MAX_COLLECTIONS_LIMIT", "100", "adapters/commands/tests/commands.rs::collections_are_listed_counted_and_found_by_their_user_only"),
+    both("MAX_NODE_EVENTS", "100", "adapters/commands/tests/jobs.rs::of_a_node_in_a_stream_as_many_events_as_the_bound_are_kept_and_not_one_more"),
     both("MAX_BACKGROUND_JOBS", "8", "adapters/commands/tests/jobs.rs::as_many_background_jobs_as_the_bound_run_and_one_more_is_scheduled"),
     both("MAX_WAITING_JOBS", "1,000", "adapters/commands/tests/jobs.rs::as_many_background_jobs_as_the_bound_wait_and_one_more_is_refused"),
     both("MAX_LIST_LIMIT", "10,000", "adapters/commands/tests/commands.rs::wrong_arguments_are_named"),

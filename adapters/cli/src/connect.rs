@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use clawnode_commands::catalog;
 use clawnode_protocol::dialect;
 use clawnode_protocol::websocket::Refusal;
 use clawnode_store::{Store, StoreError};
@@ -166,10 +168,16 @@ pub(crate) fn describe(
         builder = builder.tls_fingerprint(fingerprint);
     }
     builder = system::serve(workflows::serve(builder, service));
+    let chosen = || options.commands.iter().map(|name| name.trim());
     if !options.commands.is_empty() {
-        builder = builder.only_commands(options.commands.iter().map(|name| name.trim()));
+        builder = builder.only_commands(chosen());
     }
-    Ok(builder)
+    let described: BTreeMap<_, _> = catalog::commands()
+        .into_iter()
+        .filter(|command| options.commands.is_empty() || chosen().any(|name| name == command.name))
+        .map(|command| (command.name, command))
+        .collect();
+    Ok(builder.metadata("commands", &described))
 }
 
 pub(crate) fn token_in(options: &options::Node) -> TokenIn {

@@ -3,6 +3,7 @@
 mod assets;
 mod catalog;
 mod client;
+mod collections;
 mod conformance;
 mod connect;
 mod demo;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
             Command::Workflow(options) => workflow::run(options).await,
             Command::Jobs(options) => jobs::run(&options).await,
             Command::Assets(options) => assets::run(&options),
+            Command::Collections(options) => collections::run(&options),
             Command::Backup(options) => kept::backup(&options),
             Command::Conformance(options) => conformance::check(*options).await,
             Command::Identity(options) => identity::run(&options),

@@ -1,3 +1,4 @@
+pub(crate) mod collections;
 pub(crate) mod kept;
 
 use std::net::SocketAddr;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Jobs(kept::Jobs),
     /// Keep files in this machine's data folder, for workflows and gateways to use
     Assets(kept::Assets),
+    /// Collections of documents, which are found by their words: make, fill, list, search and remove them
+    Collections(collections::Collections),
     /// Copy workflows, jobs, assets and collections to a new folder, also while a node runs; the copy is good as a --data-dir
     Backup(kept::Backup),
     /// Check a node or a gateway of your own, in any language, against the rules of the protocol

@@ -125,10 +125,14 @@ pub(crate) fn serve(mut builder: NodeBuilder, service: &Service) -> NodeBuilder 
     builder = answered(builder, service, "list_jobs", Commands::list_jobs);
     builder = answered(builder, service, "get_job", Commands::get_job);
     builder = answered(builder, service, "get_job_logs", Commands::get_job_logs);
+    builder = answered(builder, service, "list_assets", Commands::list_assets);
+    builder = answered(builder, service, "get_asset", Commands::get_asset);
     builder = answered(builder, service, "list_nodes", Commands::list_nodes);
     builder = answered(builder, service, "search_nodes", Commands::search_nodes);
     builder = answered(builder, service, "get_node_info", Commands::get_node_info);
     builder = answered(builder, service, "list_models", Commands::list_models);
+    builder = answered(builder, service, "list_collections", Commands::list_collections);
+    builder = answered(builder, service, "get_collection", Commands::get_collection);
     let [run, background, workflow] = std::array::from_fn(|_| service.clone());
     builder
         .command("run_workflow", move |context: Context, params: RunWorkflow| {

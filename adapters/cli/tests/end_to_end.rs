@@ -339,7 +339,7 @@ fn a_gateway_tells_of_its_nodes_and_its_health() {
         let list = String::from_utf8_lossy(&nodes.stdout).into_owned();
         assert!(list.contains("\nlisted   connected          0  "), "{list} {}", stderr(&nodes));
         assert!(list.contains(
-            "get_node_info get_workflow list_nodes list_workflows run_workflow system.which validate_workflow"
+            "get_asset get_collection get_job get_job_logs get_node_info get_workflow list_assets list_collections list_jobs list_models list_nodes list_workflows run_workflow search_nodes start_background_job system.which validate_workflow"
         ));
         (!list.contains("none yet")).then_some(())
     });

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    GetJob, GetJobLogs, GetNodeInfo, GetWorkflow, ListJobs, ListModels, ListNodes, ListWorkflows,
-    RunWorkflow, SearchNodes, StartBackgroundJob, ValidateWorkflow,
+    GetAsset, GetCollection, GetJob, GetJobLogs, GetNodeInfo, GetWorkflow, ListAssets,
+    ListCollections, ListJobs, ListModels, ListNodes, ListWorkflows, RunWorkflow, SearchNodes,
+    StartBackgroundJob, ValidateWorkflow,
 };
 
 /// One command.
@@ -56,10 +57,23 @@ pub fn commands() -> Vec<CommandInfo> {
             "start_background_job",
             "Starts a workflow that runs on when the command is answered.",
         ),
+        command::<ListAssets>(
+            "list_assets",
+            "Lists the user's assets, which are files in folders, the newest first.",
+        ),
+        command::<GetAsset>("get_asset", "Gets one asset: what it is, and where its content is."),
         command::<ListNodes>("list_nodes", "Lists the node types that workflows are made of."),
         command::<SearchNodes>("search_nodes", "Finds node types by words, best first."),
         command::<GetNodeInfo>("get_node_info", "Gets everything a node type says about itself."),
         command::<ListModels>("list_models", "Lists the models that the node can reach."),
+        command::<ListCollections>(
+            "list_collections",
+            "Lists the user's collections of documents, the newest first.",
+        ),
+        command::<GetCollection>(
+            "get_collection",
+            "Gets one collection and the number of its documents.",
+        ),
     ]
 }
 

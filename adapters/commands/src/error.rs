@@ -44,6 +44,18 @@ pub enum CommandError {
         /// The id that was asked for.
         id: String,
     },
+    /// The user has no asset of that id.
+    #[error("Asset {id} not found")]
+    AssetNotFound {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// The user has no collection of that name.
+    #[error("Collection [{name}] does not exist")]
+    CollectionNotFound {
+        /// The name that was asked for.
+        name: String,
+    },
     /// There is a job of that id already, of whatever user.
     #[error("there is a job {id} already")]
     JobExists {

@@ -27,6 +27,8 @@ pub mod catalog;
 pub mod examples;
 pub mod limits;
 
+mod assets;
+mod collections;
 mod error;
 mod jobs;
 mod models;
@@ -42,6 +44,10 @@ use std::{fmt, sync::Arc};
 use clawnode_store::Store;
 use clawnode_workflows::{Engine, WorkflowDirectory};
 
+pub use assets::{AssetList, AssetRow, GetAsset, ListAssets};
+pub use collections::{
+    CollectionDetails, CollectionList, CollectionRow, GetCollection, ListCollections,
+};
 pub use error::CommandError;
 pub use jobs::{GetJob, GetJobLogs, JobList, JobLogs, JobRow, ListJobs};
 pub use models::{ListModels, Model, ModelList, ModelSource, ModelsError};

@@ -7,6 +7,9 @@ pub const MAX_LIST_LIMIT: u32 = 10_000;
 /// Rows that `list_models` returns at most (protocol page 1.2).
 pub const MAX_MODELS_LIMIT: u32 = 200;
 
+/// Rows that `list_collections` returns at most (protocol page 1.2).
+pub const MAX_COLLECTIONS_LIMIT: u32 = 100;
+
 /// Background jobs that run at the same time; further ones are `scheduled` until one ends. Runs
 /// mostly wait for something, so that more than processors are of use, but a node must keep time
 /// for its gateway.
@@ -14,3 +17,7 @@ pub const MAX_BACKGROUND_JOBS: usize = 8;
 
 /// Background jobs that wait to run. Each holds its graph in memory; one more is refused.
 pub const MAX_WAITING_JOBS: usize = 1_000;
+
+/// Beginnings and ends that are kept of one node of a run. A node of a stream has two for each
+/// item, and the first tell what the others would; a failure is kept in any case.
+pub const MAX_NODE_EVENTS: usize = 100;

@@ -11,7 +11,7 @@ use std::{
 
 use async_channel::{Receiver, Sender};
 use async_lock::Semaphore;
-use clawnode_store::{JobStatus, NewJob, Store};
+use clawnode_store::{JobStatus, NewJob, Store, StoreError};
 use clawnode_workflows::{Graph, InvalidGraph, Run, RunEvent, RunOutcome, RunRequest, RunStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,34 @@ pub trait Spawn: Send + Sync + 'static {
 ///
 /// Methods that return a future do not block; the others do, and are called where that is
 /// allowed.
+///
+/// ```
+/// use std::{future::Future, pin::Pin, sync::Arc, thread};
+/// use clawnode_commands::{Commands, Jobs, RunWorkflow, Spawn, parse};
+/// use clawnode_store::Store;
+/// use clawnode_workflows::{Engine, NodeLibrary};
+/// use futures_lite::future::block_on;
+///
+/// struct Threads;
+///
+/// impl Spawn for Threads {
+///     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+///         thread::spawn(|| block_on(task));
+///     }
+///     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+///         thread::spawn(work);
+///     }
+/// }
+///
+/// let engine = Engine::new(Arc::new(NodeLibrary::standard()));
+/// let jobs = Jobs::new(Commands::new(engine, Store::in_memory()?), Threads);
+/// let params: RunWorkflow =
+///     parse(serde_json::json!({"workflow_id": "greet", "params": {"name": "Ada"}}))?;
+/// let run = jobs.run_workflow("1", params, "job-1")?;
+/// let outcome = block_on(run.finish())?;
+/// assert_eq!(outcome.outputs["greeting"], ["Hello, Ada!"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Jobs(Arc<Shared>);
 
@@ -160,7 +188,7 @@ impl Jobs {
             status: JobStatus::Scheduled,
             workflow_id: workflow.id.clone(),
         };
-        let run = self.make(user, request)?;
+        let run = self.make(user, request, Store::create_job)?;
         let slots = Arc::clone(&self.0.slots);
         self.0.spawn.spawn(Box::pin(async move {
             let _place = place;
@@ -221,18 +249,21 @@ impl Jobs {
     }
 
     fn run(&self, user: &str, request: RunRequest) -> Result<JobRun, CommandError> {
-        let mut run = self.make(user, request)?;
-        run.row.start()?;
-        Ok(run)
+        self.make(user, request, Store::begin_job)
     }
 
-    /// A run with its row, which is scheduled.
-    fn make(&self, user: &str, request: RunRequest) -> Result<JobRun, CommandError> {
+    /// A run with its row, as `create` makes it.
+    fn make(
+        &self,
+        user: &str,
+        request: RunRequest,
+        create: fn(&Store, NewJob) -> Result<(), StoreError>,
+    ) -> Result<JobRun, CommandError> {
         let mut job = NewJob::new(&request.job_id, user);
         job.workflow_id.clone_from(&request.workflow_id);
         job.params.clone_from(&request.params);
         let checked = self.0.commands.engine().run(request);
-        let row = Row::create(self, job)?;
+        let row = Row::create(self, job, create)?;
         match checked {
             Ok(run) => Ok(JobRun { run, row }),
             Err(invalid) => Err(row.refuse(invalid)),
@@ -382,8 +413,11 @@ struct Row {
 }
 
 impl Row {
-    /// Makes the row, scheduled.
-    fn create(jobs: &Jobs, job: NewJob) -> Result<Self, CommandError> {
+    fn create(
+        jobs: &Jobs,
+        job: NewJob,
+        create: fn(&Store, NewJob) -> Result<(), StoreError>,
+    ) -> Result<Self, CommandError> {
         let (cancel, cancelled) = async_channel::bounded(1);
         let (end, ended) = async_channel::bounded(1);
         let job_id = job.id.clone();
@@ -399,18 +433,13 @@ impl Row {
             state.live.insert(job_id.clone(), live);
         }
         let store = jobs.store();
-        if let Err(error) = store.create_job(job) {
+        if let Err(error) = create(store, job) {
             jobs.0.state().live.remove(&job_id);
             return Err(error.into());
         }
         let recorder = Recorder::new(store.clone(), &job_id);
         let jobs = jobs.clone();
         Ok(Self { jobs, job_id, recorder, cancelled, ended: Some(end), _cancel: cancel })
-    }
-
-    /// Says that the job is under way. Blocks.
-    fn start(&mut self) -> Result<(), CommandError> {
-        Ok(self.jobs.store().start_job(&self.job_id)?)
     }
 
     /// Ends the job as failed, as its graph cannot run. Blocks.

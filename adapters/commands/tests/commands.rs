@@ -9,16 +9,19 @@ use std::{
 };
 
 use clawnode_commands::{
-    Commands, GetNodeInfo, GetWorkflow, ListNodes, ListWorkflows, ValidateWorkflow,
-    limits::MAX_LIST_LIMIT, parse,
+    Commands, GetAsset, GetCollection, GetNodeInfo, GetWorkflow, ListAssets, ListCollections,
+    ListModels, ListNodes, ListWorkflows, Model, ModelSource, ModelsError, SearchNodes,
+    ValidateWorkflow, catalog,
+    limits::{MAX_COLLECTIONS_LIMIT, MAX_LIST_LIMIT, MAX_MODELS_LIMIT},
+    parse,
 };
-use clawnode_store::Store;
+use clawnode_store::{Document, NewAsset, Store};
 use clawnode_workflows::{
-    WorkflowDirectory,
+    Workflow, WorkflowDirectory,
     limits::{MAX_WORKFLOW_FILE, MAX_WORKFLOW_FILES},
 };
 use common::engine;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A folder that is removed at the end of its test.
 struct Folder(PathBuf);
@@ -336,4 +339,288 @@ fn wrong_arguments_are_named() {
         let workflows = ListWorkflows { limit, ..ListWorkflows::default() };
         assert_eq!(commands.list_workflows("1", &workflows).is_ok(), fits);
     }
+}
+
+fn plain() -> Commands {
+    Commands::new(engine(), Store::in_memory().unwrap())
+}
+
+#[test]
+fn examples_are_listed_and_found_by_words() {
+    let commands = plain();
+    let all = list(&commands, json!({"workflow_type": "example"}));
+    assert_eq!((&all["total"], &all["next"]), (&json!(10), &Value::Null));
+    let greet = all["workflows"].as_array().unwrap().iter().find(|row| row["id"] == "greet");
+    assert_eq!(
+        *greet.unwrap(),
+        json!({
+            "workflow_type": "example", "id": "greet", "name": "Greet", "package_name": "clawnode",
+            "description": "Greets somebody by name.", "tags": ["text"], "thumbnail_url": null,
+            "path": "greet.json", "required_providers": [], "required_models": []
+        })
+    );
+    assert_eq!(list(&commands, json!({"workflow_type": "example", "limit": 2}))["total"], 2);
+    let found = list(&commands, json!({"workflow_type": "all", "query": "WORDS and characters"}));
+    assert_eq!(ids(&found), ["word-count"]);
+    // The original leaves these out where a query was given.
+    assert_eq!(found["workflows"][0].get("required_models"), None);
+}
+
+#[test]
+fn workflows_of_the_folder_come_before_those_of_the_store() {
+    let folder = Folder::new("beside");
+    folder.write("a.json", workflow("both", "In the folder"));
+    folder.write("b.json", workflow("first", "First"));
+    let commands = folder.commands();
+    for id in ["both", "second", "third"] {
+        let stored = Workflow::from_json(workflow(id, "Stored"), id).unwrap();
+        commands.store().put_workflow("1", &stored).unwrap();
+    }
+    let theirs = Workflow::from_json(workflow("theirs", "Theirs"), "theirs").unwrap();
+    commands.store().put_workflow("2", &theirs).unwrap();
+    assert_eq!(ids(&list(&commands, json!({}))), ["both", "first", "third", "second"]);
+    for limit in 1..=4 {
+        let mut found = Vec::new();
+        let mut start = json!("");
+        loop {
+            let page = list(&commands, json!({"limit": limit, "start_key": start}));
+            found.extend(ids(&page).into_iter().map(str::to_owned));
+            start = page["next"].clone();
+            if start == "" {
+                break;
+            }
+            assert_eq!(page["total"], limit);
+        }
+        assert_eq!(found, ["both", "first", "third", "second"], "{limit}");
+    }
+    let get = |user: &str, id: &str| {
+        let params: GetWorkflow = parse(json!({"workflow_id": id})).unwrap();
+        commands.get_workflow(user, &params).map(|found| found.name)
+    };
+    assert_eq!(get("1", "both").unwrap(), "In the folder");
+    assert_eq!(get("1", "second").unwrap(), "Stored");
+    assert_eq!(get("1", "greet").unwrap(), "Greet");
+    assert_eq!(get("1", "theirs").unwrap_err().to_string(), "Workflow theirs not found");
+    for key in ["nonsense", "store:nonsense", "7"] {
+        let params: ListWorkflows = parse(json!({"start_key": key})).unwrap();
+        assert!(commands.list_workflows("1", &params).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn a_request_is_made_for_its_own_user() {
+    let commands = plain();
+    let named = |user: &str, user_id: Value| {
+        let params: ListWorkflows = parse(json!({"user_id": user_id})).unwrap();
+        commands.list_workflows(user, &params).map(|list| list.total)
+    };
+    for user_id in [json!("ada"), json!("1"), Value::Null] {
+        assert_eq!(named("ada", user_id).unwrap(), 0);
+    }
+    assert_eq!(
+        named("ada", json!("bob")).unwrap_err().to_string(),
+        "argument `user_id` is \"bob\", but the request is made for user \"ada\"; leave it out"
+    );
+}
+
+#[test]
+fn node_types_are_found_by_words() {
+    let commands = plain();
+    let search = |args: Value| {
+        let params: SearchNodes = parse(args).unwrap();
+        commands.search_nodes("1", &params).map(|found| json!(found))
+    };
+    let types = |args: Value| -> Vec<String> {
+        let found = search(args).unwrap();
+        let rows = found["nodes"].as_array().unwrap();
+        assert_eq!(found["count"], rows.len());
+        rows.iter().map(|row| row["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(types(json!({"query": ["format", "text"]}))[0], "nodetool.text.FormatText");
+    // One text is a phrase, not the list of its letters.
+    assert_eq!(types(json!({"query": "format text"})), types(json!({"query": ["format", "text"]})));
+    assert_eq!(types(json!({"query": ["concat"], "n_results": 1})), ["nodetool.text.Concat"]);
+    assert_eq!(types(json!({"query": "xylophone"})), [""; 0]);
+    let inputs = types(json!({"query": "input", "n_results": 100}));
+    assert!(inputs.iter().any(|found| found.starts_with("nodetool.input.")));
+    let rest = types(json!({
+        "query": "input", "n_results": 100, "exclude_namespaces": ["nodetool.Input"]
+    }));
+    assert!(!rest.iter().any(|found| found.starts_with("nodetool.input.")));
+    let texts = types(json!({"query": "text", "n_results": 100, "output_type": "str"}));
+    assert!(texts.contains(&"nodetool.text.Concat".to_owned()));
+    let lists = types(json!({"query": "list", "n_results": 100, "input_type": "list"}));
+    assert!(lists.contains(&"nodetool.control.ForEach".to_owned()), "{lists:?}");
+    let full = search(json!({"query": "concat", "include_metadata": true})).unwrap();
+    assert_eq!(full["nodes"][0]["node_type"], "nodetool.text.Concat");
+    assert_eq!(full["nodes"][0]["properties"][0]["name"], "a");
+    for (args, problem) in [
+        (json!({"query": []}), "argument `query` has no word to look for"),
+        (json!({"query": "x", "n_results": 0}), "argument `n_results` must be from 1 to 10000"),
+    ] {
+        let error = search(args).unwrap_err().to_string();
+        assert!(error.starts_with(problem), "{error}");
+    }
+    let wrong = parse::<SearchNodes>(json!({"query": 7})).unwrap_err().to_string();
+    assert_eq!(wrong, "expected a list of texts, or one text");
+    assert_eq!(
+        parse::<SearchNodes>(json!({})).unwrap_err().to_string(),
+        "missing argument `query`"
+    );
+}
+
+#[test]
+fn models_are_listed_as_the_filters_say() {
+    struct Two;
+    impl ModelSource for Two {
+        fn models(&self) -> Result<Vec<Model>, ModelsError> {
+            let mut tiny = Model::new("tiny");
+            tiny.provider = Some("library".to_owned());
+            tiny.model_type = Some("language_model".to_owned());
+            let mut local = Model::new("org/local-7b");
+            local.downloaded = Some(true);
+            Ok(vec![tiny, local])
+        }
+    }
+    struct Many;
+    impl ModelSource for Many {
+        fn models(&self) -> Result<Vec<Model>, ModelsError> {
+            Ok((0..300).map(|index| Model::new(index.to_string())).collect())
+        }
+    }
+    struct Broken;
+    impl ModelSource for Broken {
+        fn models(&self) -> Result<Vec<Model>, ModelsError> {
+            Err(ModelsError::new("the server is away"))
+        }
+    }
+    let list = |commands: &Commands, args: Value| {
+        let params: ListModels = parse(args).unwrap();
+        commands.list_models("1", &params).map(|found| json!(found))
+    };
+    assert_eq!(list(&plain(), json!({})).unwrap(), json!({"models": [], "count": 0}));
+    let two = plain().models(Two);
+    for (args, expected) in [
+        (json!({}), &["tiny", "org/local-7b"][..]),
+        (json!({"provider": "library"}), &["tiny"]),
+        (json!({"provider": "local"}), &["org/local-7b"]),
+        (json!({"provider": "none"}), &[]),
+        (json!({"model_type": "language_model"}), &["tiny"]),
+        (json!({"downloaded_only": true}), &["org/local-7b"]),
+        (json!({"recommended_only": true}), &[]),
+        (json!({"limit": 1}), &["tiny"]),
+    ] {
+        let found = list(&two, args.clone()).unwrap();
+        let models = found["models"].as_array().unwrap();
+        let ids: Vec<_> = models.iter().map(|model| model["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{args}");
+        assert_eq!(found["count"], expected.len());
+    }
+    assert_eq!(
+        list(&plain().models(Broken), json!({})).unwrap_err().to_string(),
+        "the models cannot be listed: the server is away"
+    );
+    let many = plain().models(Many);
+    assert_eq!(list(&many, json!({})).unwrap()["count"], 50);
+    assert_eq!(list(&many, json!({"limit": MAX_MODELS_LIMIT})).unwrap()["count"], MAX_MODELS_LIMIT);
+    assert!(list(&many, json!({"limit": MAX_MODELS_LIMIT + 1})).is_err());
+}
+
+#[test]
+fn assets_are_listed_by_folder_type_and_text() {
+    let commands = plain();
+    let store = commands.store();
+    let folder = store.create_folder("ada", "Photos", None).unwrap();
+    store.add_asset(NewAsset::new("ada", "note.txt"), &b"hello"[..]).unwrap();
+    let mut inside = NewAsset::new("ada", "Cat.png");
+    inside.parent_id = Some(folder.id.clone());
+    let cat = store.add_asset(inside, &b"png"[..]).unwrap();
+    store.add_asset(NewAsset::new("bob", "cat.txt"), &b"bob's"[..]).unwrap();
+    let list = |user: &str, args: Value| {
+        let params: ListAssets = parse(args).unwrap();
+        commands.list_assets(user, &params).map(|found| json!(found))
+    };
+    let names = |args: Value| -> Vec<String> {
+        let found = list("ada", args).unwrap();
+        let rows = found["assets"].as_array().unwrap();
+        assert_eq!(found["total"], rows.len());
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(json!({})), ["note.txt", "Photos"]);
+    assert_eq!(names(json!({"parent_id": "ada"})), ["note.txt", "Photos"]);
+    assert_eq!(names(json!({"parent_id": folder.id})), ["Cat.png"]);
+    assert_eq!(names(json!({"content_type": "image/"})), ["Cat.png"]);
+    assert_eq!(names(json!({"query": "cat"})), ["Cat.png"]);
+    assert_eq!(names(json!({"source": "package"})), [""; 0]);
+    assert_eq!(names(json!({"source": "anything"})), ["note.txt", "Photos"]);
+    let page = list("ada", json!({"limit": 1})).unwrap();
+    assert_eq!(names(json!({"limit": 1, "start_key": page["next"]})), ["Photos"]);
+
+    let found = list("ada", json!({"query": "cat"})).unwrap()["assets"][0].clone();
+    assert_eq!(found["folder_name"], "Photos");
+    assert_eq!(found["source"], "user");
+    assert_eq!(page["assets"][0].get("folder_name"), None);
+    for query in ["", "c", " c "] {
+        let error = list("ada", json!({"query": query})).unwrap_err().to_string();
+        assert_eq!(error, "Search query must be at least 2 characters long");
+    }
+
+    let get = |user: &str| {
+        let params: GetAsset = parse(json!({"asset_id": cat.id})).unwrap();
+        commands.get_asset(user, &params).map(|asset| json!(asset))
+    };
+    let keys: Vec<String> = get("ada").unwrap().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys.len(), 12, "{keys:?}");
+    assert_eq!(get("bob").unwrap_err().to_string(), format!("Asset {} not found", cat.id));
+}
+
+#[test]
+fn collections_are_listed_counted_and_found_by_their_user_only() {
+    let commands = plain();
+    let store = commands.store();
+    let metadata = json!({"workflow": "greet", "kind": "notes"});
+    store.create_collection("ada", "notes", metadata.as_object().unwrap()).unwrap();
+    store.create_collection("ada", "empty", &Map::new()).unwrap();
+    store.add_documents("ada", "notes", vec![Document::new("a", "hello world")]).unwrap();
+    let list = |user: &str, args: Value| {
+        let params: ListCollections = parse(args).unwrap();
+        commands.list_collections(user, &params).map(|found| json!(found))
+    };
+    assert_eq!(
+        list("ada", json!({})).unwrap(),
+        json!({"collections": [
+            {"name": "empty", "metadata": {}, "workflow_name": null, "count": 0},
+            {"name": "notes", "metadata": metadata, "workflow_name": "Greet", "count": 1}
+        ], "count": 2})
+    );
+    assert_eq!(list("bob", json!({})).unwrap(), json!({"collections": [], "count": 0}));
+    assert_eq!(list("ada", json!({"limit": 1})).unwrap()["count"], 1);
+    assert!(list("ada", json!({"limit": MAX_COLLECTIONS_LIMIT})).is_ok());
+    assert!(list("ada", json!({"limit": MAX_COLLECTIONS_LIMIT + 1})).is_err());
+    let get = |user: &str| {
+        let params: GetCollection = parse(json!({"name": "notes"})).unwrap();
+        commands.get_collection(user, &params).map(|found| json!(found))
+    };
+    assert_eq!(get("ada").unwrap(), json!({"name": "notes", "metadata": metadata, "count": 1}));
+    assert_eq!(get("bob").unwrap_err().to_string(), "Collection [notes] does not exist");
+}
+
+#[test]
+fn all_sixteen_commands_have_a_schema_of_their_arguments() {
+    let all = catalog::commands();
+    assert_eq!(all.len(), 16);
+    for command in &all {
+        assert!(!command.description.is_empty());
+        let schema = &command.parameters;
+        assert_eq!(
+            (&schema["type"], &schema["additionalProperties"]),
+            (&json!("object"), &json!(false))
+        );
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].is_string(), "{}: {name}", command.name);
+        }
+        assert!(schema["properties"].get("user_id").is_some(), "{}", command.name);
+    }
+    let search = all.iter().find(|command| command.name == "search_nodes").unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&search.parameters).unwrap());
 }

@@ -15,7 +15,7 @@ use std::{
 use clawnode_commands::{
     CommandError, Commands, GetJob, GetJobLogs, Jobs, ListJobs, RunWorkflow, Spawn,
     StartBackgroundJob,
-    limits::{MAX_BACKGROUND_JOBS, MAX_WAITING_JOBS},
+    limits::{MAX_BACKGROUND_JOBS, MAX_NODE_EVENTS, MAX_WAITING_JOBS},
     parse,
 };
 use clawnode_store::Store;
@@ -171,6 +171,38 @@ fn a_run_has_a_row_a_log_and_events() {
     );
     assert_eq!(world.logs("job-1"), [""; 0]);
     assert_eq!(world.jobs.unfinished(), 0);
+}
+
+#[test]
+fn of_a_node_in_a_stream_as_many_events_as_the_bound_are_kept_and_not_one_more() {
+    let world = World::new();
+    let each = |items: usize| {
+        let graph = json!({
+            "nodes": [
+                {"id": "list", "type": "nodetool.control.Collection",
+                 "data": {"items": vec![0; items]}},
+                {"id": "each", "type": "nodetool.control.Reroute"},
+                {"id": "all", "type": "nodetool.control.Collect"}
+            ],
+            "edges": [
+                {"source": "list", "sourceHandle": "output", "target": "each",
+                 "targetHandle": "input_value"},
+                {"source": "each", "sourceHandle": "output", "target": "all",
+                 "targetHandle": "input_item"}
+            ]
+        });
+        let job_id = format!("job-{items}");
+        let graph = Graph::from_json(graph).unwrap();
+        let run = world.jobs.run_graph("ada", graph, Map::new(), &*job_id).unwrap();
+        futures_lite::future::block_on(run.finish()).unwrap();
+        let events = world.store.run_events("ada", &job_id, 0, 10_000).unwrap();
+        assert_eq!(events.last().unwrap().event_type, "RunCompleted");
+        events.iter().filter(|event| event.node_id.as_deref() == Some("each")).count()
+    };
+    let per_item = each(10) / 10;
+    assert!(per_item > 0);
+    assert_eq!(each(MAX_NODE_EVENTS / per_item), MAX_NODE_EVENTS);
+    assert_eq!(each(MAX_NODE_EVENTS / per_item + 1), MAX_NODE_EVENTS);
 }
 
 #[test]

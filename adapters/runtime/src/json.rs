@@ -76,6 +76,10 @@ pub(crate) fn read_args<A: DeserializeOwned>(args: &RawValue) -> Result<A, Strin
                     format!("{what} argument {rest}")
                 }
                 (".", _) => text.to_owned(),
+                // What a type with `deny_unknown_fields` says of its own fields.
+                (name, Some(("unknown", rest))) if rest.starts_with(&format!("`{name}`")) => {
+                    format!("unknown argument {rest}")
+                }
                 (path, _) => format!("argument `{path}`: {text}"),
             })
         }
@@ -104,6 +108,13 @@ mod tests {
     #[expect(dead_code, reason = "only what is read from JSON, and how that fails, counts")]
     struct Inner {
         count: u32,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what is read from JSON, and how that fails, counts")]
+    struct Strict {
+        limit: u32,
     }
 
     fn read<A: DeserializeOwned>(json: &str) -> Result<A, String> {
@@ -135,6 +146,10 @@ mod tests {
         ] {
             assert_eq!(read::<Args>(json).unwrap_err(), problem, "{json}");
         }
+        assert_eq!(
+            read::<Strict>(r#"{"limt":1}"#).unwrap_err(),
+            "unknown argument `limt`, expected `limit`"
+        );
     }
 
     #[test]

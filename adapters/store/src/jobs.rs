@@ -118,6 +118,14 @@ impl NewJob {
     }
 }
 
+impl NewJob {
+    fn checked(self) -> Result<Self, StoreError> {
+        named("the id of a job", &self.id)?;
+        named("the user of a job", &self.user_id)?;
+        Ok(self)
+    }
+}
+
 /// A job as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -154,32 +162,29 @@ impl Store {
     /// [`StoreError::Exists`] when there is a job with that id, of whatever user; [`StoreError::Empty`] without an id or a user;
     /// when the database fails.
     pub fn create_job(&self, job: NewJob) -> Result<(), StoreError> {
-        named("the id of a job", &job.id)?;
-        named("the user of a job", &job.user_id)?;
-        let params = Value::Object(job.params).to_string();
-        self.write(move |connection| {
-            let sql =
-                "INSERT INTO jobs (id, user_id, job_type, status, workflow_id, params, created_at)
-                       VALUES (?1, ?2, ?3, 'scheduled', ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-            let values = params![job.id, job.user_id, job.job_type, job.workflow_id, params, now()];
-            if connection.prepare_cached(sql)?.execute(values)? == 0 {
-                return Err(StoreError::Exists { what: "job", id: job.id });
-            }
-            if connection.last_insert_rowid() % PRUNE_EVERY == 0 {
-                prune(connection, MOST_JOBS)?;
-            }
-            Ok(())
-        })
+        let job = job.checked()?;
+        self.write(move |connection| insert(connection, job, JobStatus::Scheduled))
     }
 
-    /// Says that a job is under way; without effect after its end.
+    /// Makes a job that is [`JobStatus::Running`]. Costs no `fsync`, so that it delays a short run as little as possible: see
+    /// [the crate](crate#what-lasts).
+    ///
+    /// # Errors
+    ///
+    /// As [`create_job`](Self::create_job).
+    pub fn begin_job(&self, job: NewJob) -> Result<(), StoreError> {
+        let job = job.checked()?;
+        self.write_lightly(move |connection| insert(connection, job, JobStatus::Running))
+    }
+
+    /// Says that a job is under way; without effect after its end. Costs no `fsync`.
     ///
     /// # Errors
     ///
     /// [`StoreError::NotFound`] when there is no such job; when the database fails.
     pub fn start_job(&self, id: &str) -> Result<(), StoreError> {
         let id = id.to_owned();
-        self.write(move |connection| {
+        self.write_lightly(move |connection| {
             let sql = "UPDATE jobs SET status = 'running', started_at = coalesce(started_at, ?2)
                        WHERE id = ?1 AND finished_at IS NULL";
             let changed = connection.prepare_cached(sql)?.execute(params![id, now()])?;
@@ -187,7 +192,7 @@ impl Store {
         })
     }
 
-    /// Ends a job. The first end counts: returns whether this was it.
+    /// Ends a job. The first end counts: returns whether this was it. Costs no `fsync`.
     ///
     /// # Errors
     ///
@@ -203,7 +208,7 @@ impl Store {
             return Err(StoreError::NotFinal(status));
         }
         let (id, error) = (id.to_owned(), error.map(str::to_owned));
-        self.write(move |connection| {
+        self.write_lightly(move |connection| {
             let changed = finish(connection, &id, status, error.as_deref())?;
             if changed { Ok(true) } else { exists(connection, id).map(|()| false) }
         })
@@ -313,6 +318,26 @@ pub(crate) fn fail_interrupted(connection: &Connection) -> Result<Vec<String>, S
         Record::event(event).insert(connection, id)?;
     }
     Ok(left)
+}
+
+fn insert(connection: &Connection, job: NewJob, status: JobStatus) -> Result<(), StoreError> {
+    let NewJob { id, user_id, job_type, workflow_id, params } = job;
+    let params = Value::Object(params).to_string();
+    let created_at = now();
+    let started_at = (status == JobStatus::Running).then_some(&created_at);
+    let sql = "INSERT INTO jobs
+                   (id, user_id, job_type, status, workflow_id, params, created_at, started_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    let status = status.as_str();
+    let values =
+        params![id, user_id, job_type, status, workflow_id, params, created_at, started_at];
+    if connection.prepare_cached(sql)?.execute(values)? == 0 {
+        return Err(StoreError::Exists { what: "job", id });
+    }
+    if connection.last_insert_rowid() % PRUNE_EVERY == 0 {
+        prune(connection, MOST_JOBS)?;
+    }
+    Ok(())
 }
 
 /// Removes ended jobs beyond the newest `most`.

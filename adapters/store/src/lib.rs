@@ -41,6 +41,9 @@
 //!
 //! - What returns a `Result` is on the disk when it returns, also after a loss of power. Calls that come together share one
 //!   `fsync`.
+//! - The status of a job costs no `fsync` ([`Store::begin_job`], [`Store::start_job`], [`Store::finish_job`]): it survives the end
+//!   of the process, and a loss of power may take it back by one or two. A job that is unfinished then is failed by the next
+//!   [`Store::open`], as every interrupted one.
 //! - Logs and events are queued. They reach the database in the order of the calls, and before any later write. A transaction
 //!   of nothing but these costs no `fsync`: they survive the end of the process, and a loss of power takes those since the last
 //!   other write.

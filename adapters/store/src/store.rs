@@ -226,6 +226,14 @@ impl Store {
         self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?.run(write)
     }
 
+    /// As [`write`](Self::write), without an `fsync`.
+    pub(crate) fn write_lightly<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?.run_lightly(write)
+    }
+
     /// As [`write`](Self::write), and from a store that is open for reading only past the process that holds it.
     pub(crate) fn write_from_anywhere(
         &self,

@@ -42,6 +42,14 @@ impl Writer {
         self.submit(true, work)
     }
 
+    /// Does `work` in a transaction and returns when every process sees it; a loss of power may take it.
+    pub(crate) fn run_lightly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.submit(false, work)
+    }
+
     /// Returns when all that waits now is written.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.submit(false, |_| Ok(()))

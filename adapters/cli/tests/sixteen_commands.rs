@@ -1,0 +1,330 @@
+//! All sixteen commands, asked through a gateway of a node that keeps things.
+#![allow(dead_code, reason = "not every test program uses all that they share")]
+
+mod common;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clawnode_gateway::client::{Client, Submission};
+use clawnode_protocol::Secret;
+use clawnode_store::{Document, JobStatus, NewAsset, Query, Store};
+use clawnode_workflows::Workflow;
+use common::{Process, TOKEN, output, stderr, wait_until};
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value, json};
+
+/// A gateway, and a node of it with a store of its own.
+struct World {
+    data_dir: PathBuf,
+    _gateway: Process,
+    address: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let data_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{}-{name}", std::process::id()));
+        let (gateway, address) = Process::gateway("127.0.0.1:0");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+        Self { data_dir, _gateway: gateway, address, runtime }
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.data_dir).expect("nobody else holds it")
+    }
+
+    fn put(&self, store: &Store, id: &str, graph: Value) {
+        let workflow = json!({ "id": id, "name": id, "graph": graph });
+        let workflow = Workflow::from_json(workflow, id).expect("it is a workflow");
+        store.put_workflow("ada", &workflow).expect("it can be kept");
+    }
+
+    fn node(&self, more: &[&str]) -> Process {
+        let data_dir = self.data_dir.to_str().expect("the path is UTF-8");
+        let mut arguments = vec!["--data-dir", data_dir, "--node-id", "node", "--user-id", "ada"];
+        arguments.extend(more);
+        let node = Process::node(&self.address, &arguments);
+        // The node is ready once its registration is written, which is before the gateway has read it.
+        wait_until("the gateway to know the node", || {
+            let nodes = self.runtime.block_on(self.client().nodes()).expect("the gateway answers");
+            nodes.iter().any(|node| node.status == "connected").then_some(())
+        });
+        node
+    }
+
+    fn client(&self) -> Client {
+        let url = format!("http://{}", self.address);
+        Client::new(&url, Some(Secret::new(TOKEN))).expect("the URL is one")
+    }
+
+    /// The answer of a command, or why it failed.
+    fn ask(&self, command: &str, args: Value) -> Result<Value, String> {
+        self.runtime.block_on(async {
+            let client = self.client();
+            let submission =
+                Submission::command(command).input(to_raw_value(&args).expect("it is JSON"));
+            let submitted = client.submit(&submission).await.expect("the gateway takes it");
+            let wait = Some(Duration::from_secs(60));
+            let answer = client.result(&submitted.request_id, wait).await.expect("it is known");
+            match answer.error {
+                Some(error) => Err(error),
+                None => {
+                    let result = answer.result.expect("an answer has a result");
+                    Ok(serde_json::from_str(result.get()).expect("it is JSON"))
+                }
+            }
+        })
+    }
+
+    fn eventually(&self, job_id: &str, status: &str) -> Value {
+        wait_until(&format!("the job to be {status}"), || {
+            let job = self.ask("get_job", json!({ "job_id": job_id })).expect("there is the job");
+            (job["status"] == status).then_some(job)
+        })
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.data_dir);
+    }
+}
+
+/// A graph that is at work for a long time.
+fn long_graph() -> Value {
+    let values: Vec<usize> = (0..90_000).collect();
+    json!({
+        "nodes": [
+            {"id": "list", "type": "nodetool.constant.List", "data": {"value": values}},
+            {"id": "each", "type": "nodetool.control.ForEach"},
+            {"id": "again", "type": "nodetool.control.ForEach", "data": {"input_list": values}},
+            {"id": "text", "type": "nodetool.text.FormatText", "data": {"template": "{% for a in range(300) %}{{ a }}{{ item }}{% endfor %}"}, "dynamic_properties": {"item": null}},
+            {"id": "shown", "type": "nodetool.workflows.base_node.Preview"}
+        ],
+        "edges": [
+            {"source": "list", "sourceHandle": "output", "target": "each", "targetHandle": "input_list"},
+            {"source": "each", "sourceHandle": "output", "target": "text", "targetHandle": "item"},
+            {"source": "text", "sourceHandle": "output", "target": "shown", "targetHandle": "value"}
+        ]
+    })
+}
+
+#[test]
+fn each_of_the_sixteen_answers_as_documented() {
+    let world = World::new("sixteen");
+    let asset_id = {
+        let store = world.store();
+        let graph = json!({
+            "nodes": [
+                {"id": "i", "type": "nodetool.input.StringInput", "data": {"name": "who"}},
+                {"id": "o", "type": "nodetool.output.Output", "data": {"name": "r"}}
+            ],
+            "edges": [{"source": "i", "sourceHandle": "output", "target": "o",
+                       "targetHandle": "value"}]
+        });
+        world.put(&store, "mine", graph);
+        store.create_collection("ada", "notes", &Map::new()).expect("it is new");
+        let document = Document::new("a", "hello world");
+        store.add_documents("ada", "notes", vec![document]).expect("there is room");
+        let asset = NewAsset::new("ada", "note.txt");
+        store.add_asset(asset, &b"hello"[..]).expect("there is room").id
+    };
+    let _node = world.node(&[]);
+    let ask = |command: &str, args: Value| {
+        world.ask(command, args).unwrap_or_else(|error| panic!("{command}: {error}"))
+    };
+
+    let registered = world.runtime.block_on(world.client().nodes()).expect("the gateway answers");
+    let metadata: Value = serde_json::from_str(registered[0].metadata.get()).expect("it is JSON");
+    let described = metadata["commands"].as_object().expect("the commands are described");
+    assert_eq!(described.len(), 16);
+    assert!(described.keys().all(|name| registered[0].commands.contains(name)));
+    assert_eq!(described["get_job"]["parameters"]["required"], json!(["job_id"]));
+
+    let found = ask("list_workflows", json!({}));
+    assert_eq!(
+        (&found["workflows"][0]["id"], &found["total"], &found["next"]),
+        (&json!("mine"), &json!(1), &json!(""))
+    );
+    let found = ask("list_workflows", json!({"workflow_type": "example"}));
+    assert_eq!(found["total"], 10);
+
+    let found = ask("get_workflow", json!({"workflow_id": "mine"}));
+    assert_eq!(found["input_schema"]["required"], json!(["who"]));
+
+    let ran = ask("run_workflow", json!({"workflow_id": "mine", "params": {"who": "Ada"}}));
+    assert_eq!((&ran["status"], &ran["result"]), (&json!("completed"), &json!({"r": ["Ada"]})));
+
+    let found = ask("validate_workflow", json!({"workflow_id": "mine"}));
+    assert_eq!(found["valid"], true);
+
+    let found = ask("list_jobs", json!({"workflow_id": "mine"}));
+    assert_eq!((&found["jobs"][0]["id"], &found["next_start_key"]), (&ran["job_id"], &json!("")));
+    assert_eq!(found["jobs"][0]["user_id"], "ada");
+
+    let found = ask("get_job", json!({"job_id": ran["job_id"]}));
+    assert_eq!(found["status"], "completed");
+
+    let found = ask("get_job_logs", json!({"job_id": ran["job_id"]}));
+    assert_eq!(found, json!({"job_id": ran["job_id"], "logs": []}));
+
+    let started = ask("start_background_job", json!({"workflow_id": "greet"}));
+    assert_eq!(
+        (&started["status"], &started["workflow_id"]),
+        (&json!("scheduled"), &json!("greet"))
+    );
+    world.eventually(started["job_id"].as_str().expect("an id"), "completed");
+
+    let found = ask("list_assets", json!({}));
+    assert_eq!(
+        (&found["assets"][0]["id"], &found["assets"][0]["source"]),
+        (&json!(asset_id), &json!("user"))
+    );
+    assert_eq!(ask("get_asset", json!({"asset_id": asset_id}))["content_type"], "text/plain");
+
+    let found = ask("list_nodes", json!({"namespace": "nodetool.text"}));
+    assert!(found["nodes"].as_array().is_some_and(|nodes| nodes.len() >= 2), "{found}");
+    let found = ask("search_nodes", json!({"query": ["format", "text"]}));
+    assert_eq!(found["nodes"][0]["type"], "nodetool.text.FormatText");
+    let found = ask("get_node_info", json!({"node_type": "nodetool.text.FormatText"}));
+    assert_eq!((&found["package"], &found["installed"]), (&json!("clawnode"), &json!(true)));
+
+    assert_eq!(ask("list_models", json!({})), json!({"models": [], "count": 0}));
+    assert_eq!(ask("list_collections", json!({}))["collections"][0]["count"], 1);
+    assert_eq!(
+        ask("get_collection", json!({"name": "notes"})),
+        json!({"name": "notes", "metadata": {}, "count": 1})
+    );
+
+    for (command, args, problem) in [
+        ("get_workflow", json!({}), "missing argument `workflow_id`"),
+        ("list_jobs", json!({"limt": 1}), "unknown argument `limt`"),
+        ("get_job", json!({"job_id": "none"}), "Job none not found"),
+        ("get_job_logs", json!({"job_id": "none"}), "Job none not found"),
+        ("get_asset", json!({"asset_id": "none"}), "Asset none not found"),
+        ("get_collection", json!({"name": "none"}), "Collection [none] does not exist"),
+        ("run_workflow", json!({"workflow_id": "none"}), "Workflow none not found"),
+        ("list_workflows", json!({"user_id": "bob"}), "does not work for user `bob`"),
+    ] {
+        let error = world.ask(command, args).unwrap_err();
+        assert!(error.contains(problem), "{command}: {error}");
+    }
+}
+
+#[test]
+fn a_job_that_a_crash_ended_is_failed_after_the_next_start() {
+    let world = World::new("crash");
+    world.put(&world.store(), "long", long_graph());
+    let mut node = world.node(&[]);
+    let started = world.ask("start_background_job", json!({"workflow_id": "long"})).unwrap();
+    let job_id = started["job_id"].as_str().expect("an id");
+    world.eventually(job_id, "running");
+    node.kill();
+    let node = world.node(&[]);
+    node.wait_for("this job was under way when the node ended");
+    let job = world.eventually(job_id, "failed");
+    assert_eq!(job["error"], "the node ended while the job ran");
+    let logs = world.ask("get_job_logs", json!({"job_id": job_id})).unwrap();
+    assert_eq!(logs["logs"][0]["message"], "the node ended while the job ran");
+}
+
+#[test]
+fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
+    let world = World::new("cancel");
+    world.put(&world.store(), "long", long_graph());
+    let mut node = world.node(&[]);
+    let start = || {
+        let started = world.ask("start_background_job", json!({"workflow_id": "long"})).unwrap();
+        started["job_id"].as_str().expect("an id").to_owned()
+    };
+    let first = start();
+    world.eventually(&first, "running");
+    // As `clawnode jobs cancel` does, in a process of its own.
+    let reader = Store::open_to_read(&world.data_dir).expect("it may be read");
+    reader.request_cancel("ada", &first).expect("there is the job");
+    world.eventually(&first, "cancelled");
+    let second = start();
+    world.eventually(&second, "running");
+    node.signal("-TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
+    assert_eq!(jobs.len(), 2);
+    assert!(jobs.iter().all(|job| job.status == JobStatus::Cancelled), "{jobs:?}");
+}
+
+#[test]
+fn a_second_node_is_told_who_holds_the_store() {
+    let world = World::new("held");
+    let _node = world.node(&[]);
+    let data_dir = world.data_dir.to_str().expect("the path is UTF-8");
+    let second = output(&["connect", "--url", "ws://127.0.0.1:1", "--data-dir", data_dir]);
+    assert_eq!(second.status.code(), Some(2));
+    let error = stderr(&second);
+    assert!(error.contains("holds the store in"), "{error}");
+    assert!(error.contains("--data-dir; or give --in-memory"), "{error}");
+}
+
+#[test]
+fn collections_are_filled_and_searched_on_the_command_line() {
+    let world = World::new("collections");
+    let data_dir = world.data_dir.to_str().expect("the path is UTF-8");
+    let collections = |arguments: &[&str]| {
+        let mut all = vec!["collections"];
+        all.extend(arguments);
+        all.extend(["--data-dir", data_dir, "--user-id", "ada"]);
+        output(&all)
+    };
+    let files = [("tea.txt", "black tea from Assam"), ("milk.txt", "milk for the tea")]
+        .map(|(name, text)| common::temporary_file(name, text).to_str().expect("UTF-8").to_owned());
+    let added = collections(&["add", "pantry", &files[0], &files[1]]);
+    assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
+    let found = collections(&["search", "pantry", "tea", "ass*", "--json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).expect("it is JSON");
+    assert_eq!(found["documents"].as_array().map(Vec::len), Some(1), "{found}");
+    assert_eq!(found["documents"][0]["text"], "black tea from Assam");
+    let listed = collections(&["list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("pantry  2 "), "{listed:?}");
+    let twice = collections(&["add", "pantry", &files[0], &files[0]]);
+    assert!(stderr(&twice).contains("two files are called"), "{}", stderr(&twice));
+    assert!(stderr(&collections(&["create", "pantry"])).contains("exists"));
+    assert_eq!(collections(&["remove", "pantry"]).status.code(), Some(0));
+    let gone = collections(&["search", "pantry", "tea"]);
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(stderr(&gone).contains("user ada has no collection pantry"), "{}", stderr(&gone));
+}
+
+#[test]
+fn commands_node_types_and_examples_are_shown_without_a_gateway() {
+    let shown = |arguments: &[&str]| {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).expect("it is UTF-8")
+    };
+    let commands = shown(&["commands"]);
+    assert_eq!(commands.lines().count(), 16, "{commands}");
+    let one = shown(&["commands", "list_jobs"]);
+    assert!(one.contains("limit") && one.contains("(integer, default 100)"), "{one}");
+    let json: Value = serde_json::from_str(&shown(&["commands", "get_job", "--json"])).unwrap();
+    assert_eq!(json["parameters"]["required"], json!(["job_id"]));
+    assert!(shown(&["nodes"]).contains("nodetool.text.FormatText"));
+    assert!(shown(&["nodes", "--search", "concat text"]).starts_with("nodetool.text.Concat "));
+    assert!(shown(&["nodes", "nodetool.text.Concat"]).contains("properties\n  a "));
+    let json: Value =
+        serde_json::from_str(&shown(&["nodes", "nodetool.text.Concat", "--json"])).unwrap();
+    assert_eq!(json["title"], "Concatenate Text");
+    let ran: Value = serde_json::from_str(&shown(&["run", "--example", "greet", "-q"])).unwrap();
+    assert_eq!(ran["result"], json!({"greeting": ["Hello, Ada!"]}));
+    let ran = shown(&["run", "--example", "greet", "-q", "--param", "name=Bob"]);
+    assert!(ran.contains("Hello, Bob!"), "{ran}");
+    for (arguments, problem) in [
+        (&["commands", "none"][..], "there is no command none; there are: list_workflows"),
+        (&["nodes", "nodetool.text.Conct"], "did you mean nodetool.text.Concat?"),
+        (&["run", "--example", "none"], "there are: fizz-buzz, greet"),
+    ] {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(problem), "{}", stderr(&output));
+    }
+}
