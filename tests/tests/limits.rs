@@ -119,6 +119,34 @@ const TABLE: &[Row] = &[
     both("MOST_CANDIDATES", "8", "protocol-core/src/dialect/openclaw/setup_code.rs::eight_places_and_24_kib_are_the_most"),
     both("MOST_TEXT_BYTES", "512", "protocol-core/src/dialect/openclaw/refusal.rs::anything_is_read_and_cut_to_size"),
     both("MAX_LIST_LIMIT", "10,000", "adapters/workflows/tests/commands.rs::wrong_arguments_are_named"),
+    both("adapters/nodes/src/limits.rs response_bytes", "16 MiB", "adapters/nodes/tests/nodes/http.rs::an_answer_at_the_bound_is_taken_and_a_larger_one_is_not"),
+    both("adapters/nodes/src/limits.rs request_bytes", "16 MiB", "adapters/nodes/tests/nodes/http.rs::a_body_at_the_bound_is_sent_and_a_larger_one_is_not"),
+    both("adapters/nodes/src/limits.rs request_time", "30 s", "adapters/nodes/tests/nodes/http.rs::a_server_that_says_nothing_is_given_up"),
+    both("adapters/nodes/src/limits.rs redirects", "10", "adapters/nodes/tests/nodes/http.rs::redirects_are_followed_up_to_the_bound"),
+    both("adapters/nodes/src/limits.rs requests_at_once", "64", "adapters/nodes/tests/nodes/http.rs::as_many_requests_as_the_bound_run_and_one_more_waits"),
+    both("adapters/nodes/src/limits.rs file_bytes", "16 MiB", "adapters/nodes/tests/nodes/files.rs::a_file_at_the_bound_is_read_and_written_and_a_larger_one_is_not"),
+    both("adapters/nodes/src/limits.rs listed_entries", "100,000", "adapters/nodes/tests/nodes/files.rs::as_many_entries_as_the_bound_are_listed_and_one_more_is_an_error"),
+    both("adapters/nodes/src/limits.rs folder_depth", "64", "adapters/nodes/tests/nodes/files.rs::folders_are_entered_as_deep_as_the_bound_and_no_deeper"),
+    both("adapters/nodes/src/limits.rs rows", "10,000", "adapters/nodes/tests/nodes/sqlite.rs::as_many_rows_as_the_bound_are_given_and_one_more_is_an_error"),
+    both("adapters/nodes/src/limits.rs row_bytes", "16 MiB", "adapters/nodes/tests/nodes/sqlite.rs::rows_at_the_bound_of_their_size_are_given_and_larger_ones_are_not"),
+    both("adapters/nodes/src/limits.rs query_time", "30 s", "adapters/nodes/tests/nodes/sqlite.rs::a_statement_may_take_its_time_and_no_more"),
+    both("adapters/nodes/src/limits.rs code_source_bytes", "1 MiB", "adapters/nodes/tests/nodes/code.rs::code_at_the_bound_runs_and_longer_code_does_not"),
+    both("adapters/nodes/src/limits.rs code_memory_bytes", "64 MiB", "adapters/nodes/tests/nodes/code.rs::no_script_takes_more_memory_than_it_may"),
+    both("adapters/nodes/src/limits.rs code_output_bytes", "16 MiB", "adapters/nodes/tests/nodes/code.rs::outputs_at_the_bound_are_given_and_a_byte_more_is_not"),
+    both("adapters/nodes/src/limits.rs code_log_lines", "1,000", "adapters/nodes/tests/nodes/code.rs::as_many_lines_as_the_bound_are_logged_and_one_more_is_counted"),
+    both("adapters/nodes/src/limits.rs code_time", "5 min", "adapters/nodes/tests/nodes/code.rs::a_script_at_the_bound_of_its_time_is_told_so"),
+    both("adapters/nodes/src/limits.rs scripts_at_once", "8", "adapters/nodes/tests/nodes/code.rs::as_many_scripts_as_the_bound_run_and_one_more_waits"),
+    both("adapters/nodes/src/limits.rs model_bytes", "16 MiB", "adapters/nodes/tests/nodes/models.rs::an_answer_at_the_bound_is_taken_and_a_larger_one_is_not"),
+    both("adapters/nodes/src/limits.rs model_silence", "2 min", "adapters/nodes/tests/nodes/models.rs::a_model_that_falls_silent_is_given_up"),
+    both("adapters/nodes/src/limits.rs model_time", "30 min", "adapters/nodes/tests/nodes/models.rs::a_model_that_falls_silent_is_given_up"),
+    both("adapters/nodes/src/limits.rs command_output_bytes", "4 MiB", "adapters/nodes/tests/nodes/commands.rs::output_at_the_bound_is_given_and_more_ends_the_command"),
+    both("adapters/nodes/src/limits.rs command_time", "5 min", "adapters/nodes/tests/nodes/commands.rs::a_command_may_take_its_time_and_no_more"),
+    both("adapters/nodes/src/limits.rs commands_at_once", "16", "adapters/nodes/tests/nodes/commands.rs::as_many_commands_as_the_bound_run_and_one_more_waits"),
+    both("MAX_STACK", "2 MiB", "adapters/nodes/tests/nodes/code.rs::functions_call_each_other_to_a_depth"),
+    both("MOST_OUTPUTS", "100,000", "adapters/nodes/tests/nodes/code.rs::outputs_at_the_bound_are_given_and_a_byte_more_is_not"),
+    both("MOST_LINE_BYTES", "8 KiB", "adapters/nodes/tests/nodes/code.rs::as_many_lines_as_the_bound_are_logged_and_one_more_is_counted"),
+    both("MOST_LOG_BYTES", "1 MiB", "adapters/nodes/tests/nodes/code.rs::as_many_lines_as_the_bound_are_logged_and_one_more_is_counted"),
+    both("MOST_MODELS", "10,000", "adapters/nodes/tests/nodes/models.rs::a_list_of_as_many_models_as_the_bound_is_given_and_no_more"),
 ];
 
 /// Bounds without a row yet, and why each is less urgent than the others.
@@ -151,6 +179,10 @@ const GAPS: &[(&str, &str)] = &[
     ("LONGEST_RETRY_AFTER", "a time, tested with the reconnects"),
     ("LONGEST_STALL", "a time, tested with the pongs"),
     ("DEFAULT_MAX", "a default of a node's property"),
+    ("MOST_WAITING_PIECES", "a model's answer waits for its node past it"),
+    ("MOST_WAITING_LINES", "a command waits for its node past it"),
+    ("MOST_ERROR", "cuts texts for display"),
+    ("LONGEST_WAIT", "a time, within query_time, tested with the locked database"),
     ("MOST", "cuts texts for display"),
     ("LONGEST", "cuts texts for display"),
 ];
@@ -182,6 +214,7 @@ fn every_field_of_a_limits_has_a_row() {
         ("protocol-core/src/websocket/limits.rs", "websocket/limits.rs"),
         ("protocol-core/src/peer/mod.rs", "peer/mod.rs"),
         ("adapters/gateway/src/config.rs", "adapters/gateway/src/config.rs"),
+        ("adapters/nodes/src/limits.rs", "adapters/nodes/src/limits.rs"),
     ] {
         let source = read(file);
         let (_, fields) = source.split_once("pub struct Limits {").expect("it has limits");
@@ -204,6 +237,7 @@ fn every_constant_named_like_a_bound_has_a_row_or_a_reason() {
         "adapters/tokio",
         "adapters/async-std",
         "adapters/smol",
+        "adapters/nodes",
         "adapters/workflows",
     ];
     let mut seen = 0;
