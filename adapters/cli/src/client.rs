@@ -10,8 +10,8 @@ use crate::options;
 use crate::output::finish;
 
 /// Prints the nodes of a gateway, one a line.
-pub(crate) async fn list_nodes(options: options::Client) -> Result<(), Failure> {
-    let client = client(&options.gateway, &options.token)?;
+pub(crate) async fn list_nodes(gateway: &str, token: &options::Token) -> Result<(), Failure> {
+    let client = client(gateway, token)?;
     let nodes = client.nodes().await.map_err(unavailable)?;
     let mut out = io::stdout().lock();
     let width = nodes.iter().map(|node| node.node_id.chars().count()).max().unwrap_or(0).max(7);

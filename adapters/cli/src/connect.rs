@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clawnode_protocol::dialect;
 use clawnode_protocol::websocket::Refusal;
+use clawnode_store::{Store, StoreError};
 use clawnode_tokio::openclaw::{Device, Fingerprint, Identity, Openclaw, Signer};
 use clawnode_tokio::{
     Event, Events, Handle, Node, NodeBuilder, NodeEvent, Phase, Publication, Secret, StopReason,
@@ -16,6 +17,7 @@ use crate::environment::Environment;
 use crate::error::{Failure, REFUSED, chain};
 use crate::options::{self, Protocol, Token};
 use crate::pairing::{self, Pairing};
+use crate::workflows::Service;
 use crate::{signals, system, workflows};
 
 /// Is a node until a signal, or until the gateway will not have it.
@@ -52,11 +54,14 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         _ => None,
     };
     let remembered = data.remembered_dialect(&gateway.url);
+    let service = Service::new(&options.node, store(&options, &data)?)?;
     let mut builder =
-        describe(&options.node, &gateway, &environment, |builder| match (protocol, device) {
-            (Protocol::Openclaw, Some(device)) => builder.openclaw(device),
-            (Protocol::Auto, Some(device)) => builder.openclaw_or_nodetool(device, remembered),
-            _ => builder,
+        describe(&options.node, &gateway, &environment, &service, |builder| {
+            match (protocol, device) {
+                (Protocol::Openclaw, Some(device)) => builder.openclaw(device),
+                (Protocol::Auto, Some(device)) => builder.openclaw_or_nodetool(device, remembered),
+                _ => builder,
+            }
         })?;
     builder = builder.heartbeat_interval(options.heartbeat_interval);
     if let Some(delay) = options.reconnect_delay {
@@ -101,11 +106,37 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
         tracing::info!(grace = grace.as_secs_f64(), "stopping; once more to stop at once");
         handle.stop(grace);
     });
-    match node.run().await {
+    let watch = tokio::spawn(Service::heed_cancel_requests(service.jobs.clone()));
+    let reason = node.run().await;
+    watch.abort();
+    if tokio::time::timeout(PATIENCE, service.jobs.stop()).await.is_err() {
+        tracing::warn!(
+            count = service.jobs.unfinished(),
+            "jobs do not end; the next start will call them failed"
+        );
+    }
+    match reason {
         StopReason::Requested => Ok(()),
         reason @ StopReason::UnusableCredential(_) => Err(Failure::usage(cure(&reason))),
         reason => Err(Failure::new(REFUSED, cure(&reason))),
     }
+}
+
+/// What the node keeps, for this process only.
+fn store(options: &options::Connect, data: &DataDir) -> Result<Store, Failure> {
+    if options.in_memory {
+        return Ok(Store::in_memory()?);
+    }
+    let store = Store::open(data.path()).map_err(|error| match error {
+        StoreError::Held { .. } => {
+            Failure::usage(format!("{error} with --data-dir; or give --in-memory, to keep nothing"))
+        }
+        error => Failure::usage(chain(&error)),
+    })?;
+    for job_id in store.interrupted_jobs() {
+        tracing::warn!(job_id, "this job was under way when the node ended; it is failed now");
+    }
+    Ok(store)
 }
 
 /// The node that the options describe, with everything it declares to the gateway. `speaking` chooses the dialect, which the rest
@@ -114,9 +145,9 @@ pub(crate) fn describe(
     options: &options::Node,
     gateway: &Gateway,
     environment: &Environment,
+    service: &Service,
     speaking: impl FnOnce(NodeBuilder) -> NodeBuilder,
 ) -> Result<NodeBuilder, Failure> {
-    let commands = workflows::commands(options.workflows.as_deref())?;
     let builder = Node::builder(&gateway.url)
         .map_err(|error| Failure::usage(format!("--url: {}", chain(&error))))?;
     let mut builder =
@@ -134,7 +165,7 @@ pub(crate) fn describe(
     if let Some(fingerprint) = gateway.fingerprint {
         builder = builder.tls_fingerprint(fingerprint);
     }
-    builder = system::serve(workflows::serve(builder, &commands));
+    builder = system::serve(workflows::serve(builder, service));
     if !options.commands.is_empty() {
         builder = builder.only_commands(options.commands.iter().map(|name| name.trim()));
     }
@@ -375,3 +406,6 @@ fn cure(reason: &StopReason) -> String {
         _ => format!("the gateway refuses this node: {reason}\n{advice}"),
     }
 }
+
+/// How long jobs have to end once they were told to.
+const PATIENCE: Duration = Duration::from_secs(5);

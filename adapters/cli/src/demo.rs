@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{FAILED, Failure};
 use crate::output::{describe, finish, note};
-use crate::workflows;
+use crate::workflows::{self, Service};
 
 /// A workflow that judges a temperature and writes one line about it.
 const EXAMPLE: &str = include_str!("../../workflows/examples/threshold_report.json");
@@ -32,7 +32,7 @@ pub(crate) async fn demo() -> Result<(), Failure> {
     let started = Instant::now();
     let builder =
         Node::builder(&format!("ws://{address}"))?.node_id("demo-node").token(token.expose());
-    let node = workflows::serve(builder, &workflows::commands(None)?).build()?;
+    let node = workflows::serve(builder, &Service::in_memory()?).build()?;
     let handle = node.handle();
     let mut events = handle.events();
     let node = tokio::spawn(node.run());

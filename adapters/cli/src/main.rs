@@ -1,5 +1,6 @@
 //! A node of an agent gateway in one small program.
 
+mod catalog;
 mod client;
 mod conformance;
 mod connect;
@@ -11,6 +12,7 @@ mod error;
 mod gateway;
 mod identity;
 mod logging;
+mod models;
 mod operator;
 mod options;
 mod output;
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
             Command::Gateway(options) => gateway::serve(options).await,
             Command::Run(options) => run::run(options).await,
             Command::Result(options) => client::fetch(options).await,
-            Command::Nodes(options) => client::list_nodes(options).await,
+            Command::Nodes(options) => catalog::nodes(options).await,
+            Command::Commands(options) => catalog::commands(&options),
             Command::Conformance(options) => conformance::check(*options).await,
             Command::Identity(options) => identity::run(&options),
             Command::Openclaw(options) => operator::ask(options).await,

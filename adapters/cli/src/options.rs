@@ -56,8 +56,10 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Fetch the result of a request by its id
     Result(Fetch),
-    /// List the nodes of a gateway
-    Nodes(Client),
+    /// List the node types that workflows are made of, or describe one; with --gateway, list a gateway's nodes
+    Nodes(Nodes),
+    /// List the commands that `connect` serves, or describe one and its parameters
+    Commands(Commands),
     /// Check a node or a gateway of your own, in any language, against the rules of the protocol
     ///
     /// Exit codes: 0 all required checks that were tried pass; 1 one fails.
@@ -133,6 +135,9 @@ pub(crate) struct Connect {
     /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) stop_grace: Duration,
+    /// Keep jobs and the rest in memory, for as long as the program runs; then several nodes can share a --data-dir
+    #[arg(long, env = "CLAWNODE_IN_MEMORY", value_parser = BoolishValueParser::new())]
+    pub(crate) in_memory: bool,
     /// Record all that happens to this node to FILE, for `clawnode replay`
     ///
     /// An older FILE becomes FILE.1. So does this one when it is full: then a new FILE begins with a checkpoint of the node,
@@ -183,7 +188,7 @@ pub(crate) struct Node {
     /// The SHA-256 fingerprint of the one certificate that the gateway may show
     #[arg(long, env = "CLAWNODE_TLS_FINGERPRINT", value_name = "HEX")]
     pub(crate) tls_fingerprint: Option<String>,
-    /// Where this node keeps its identity and the tokens it was given (default: the platform's place for such data)
+    /// Where this node keeps its identity, the tokens it was given, its workflows, jobs and assets (default: the platform's place for such data)
     #[arg(long, env = "CLAWNODE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where the token goes; `query` and `both` are for gateways that do not read the header
@@ -207,6 +212,12 @@ pub(crate) struct Node {
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
     pub(crate) workflows: Option<PathBuf>,
+    /// An OpenAI-compatible API whose models this node lists, such as http://127.0.0.1:11434/v1
+    #[arg(long, env = "CLAWNODE_MODELS_URL", value_name = "URL", value_parser = http_url)]
+    pub(crate) models_url: Option<String>,
+    /// A file with the key of that API
+    #[arg(long, env = "CLAWNODE_MODELS_KEY_FILE", value_name = "FILE", requires = "models_url")]
+    pub(crate) models_key_file: Option<PathBuf>,
     /// Trust the certificates in this PEM file in place of the system's
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
@@ -453,10 +464,13 @@ pub(crate) struct Run {
     /// A workflow file (an exported workflow, or a bare graph), or - for stdin
     #[arg(
         value_name = "FILE",
-        required_unless_present = "workflow_id",
-        conflicts_with = "workflow_id"
+        required_unless_present_any = ["workflow_id", "example"],
+        conflicts_with_all = ["workflow_id", "example"]
     )]
     pub(crate) file: Option<PathBuf>,
+    /// Run one of the workflows that come with the program; without --param, with parameters to try it with
+    #[arg(long, env = "CLAWNODE_EXAMPLE", value_name = "NAME", conflicts_with = "workflow_id")]
+    pub(crate) example: Option<String>,
     /// Run a workflow that the node knows by this id
     #[arg(long, env = "CLAWNODE_WORKFLOW_ID", value_name = "ID", requires = "gateway")]
     pub(crate) workflow_id: Option<String>,
@@ -483,6 +497,34 @@ pub(crate) struct Run {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Nodes {
+    /// Describe this node type, such as nodetool.text.Concat
+    #[arg(value_name = "NAME", conflicts_with_all = ["search", "gateway"])]
+    pub(crate) name: Option<String>,
+    /// Find node types by words, best first
+    #[arg(long, env = "CLAWNODE_SEARCH", value_name = "TEXT", conflicts_with = "gateway")]
+    pub(crate) search: Option<String>,
+    /// Print JSON in place of lines
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new(), conflicts_with = "gateway")]
+    pub(crate) json: bool,
+    /// List the nodes that are connected to the gateway with this HTTP API, such as http://127.0.0.1:8080
+    #[arg(long, env = "CLAWNODE_GATEWAY", value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+    #[command(flatten)]
+    pub(crate) token: Token,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Commands {
+    /// Describe this command
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Print JSON in place of lines: the parameters as JSON Schema
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Client {
     /// The gateway's HTTP API
     #[arg(
@@ -505,6 +547,13 @@ pub(crate) struct Fetch {
     /// Wait at most this long for the answer
     #[arg(long, env = "CLAWNODE_WAIT", value_name = "SECONDS", default_value = "0", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) wait: Duration,
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    match ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
+        true => Ok(text.to_owned()),
+        false => Err("give a URL that begins with http:// or https://".to_owned()),
+    }
 }
 
 fn json_object(text: &str) -> Result<serde_json::Value, String> {

@@ -3,10 +3,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use clawnode_commands::examples;
 use clawnode_gateway::Status;
 use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission, Submitted};
 use clawnode_tokio::{Runtime as _, Tokio};
-use clawnode_workflows::{Engine, NodeLibrary, RunRequest, RunStatus, Workflow};
+use clawnode_workflows::{RunRequest, RunStatus, Workflow};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
@@ -15,7 +16,7 @@ use crate::client::{client, unavailable};
 use crate::error::{FAILED, Failure, INTERRUPTED, UNAVAILABLE, chain};
 use crate::options;
 use crate::output::{describe, finish, note};
-use crate::signals;
+use crate::{signals, workflows};
 
 /// Runs a workflow: shows its updates on stderr, prints its result on stdout.
 pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
@@ -153,13 +154,12 @@ fn is_passing(error: &ClientError) -> bool {
 }
 
 fn submission(options: &options::Run) -> Result<Submission, Failure> {
-    let (submission, params) = match (&options.workflow_id, &options.file) {
-        (Some(id), _) => (Submission::workflow(id), params(options, None)?),
-        (None, Some(file)) => {
-            let workflow = load(file)?;
+    let (submission, params) = match &options.workflow_id {
+        Some(id) => (Submission::workflow(id), params(options, None)?),
+        None => {
+            let workflow = workflow(options)?;
             (Submission::graph(to_raw_value(&workflow.graph)?), params(options, Some(&workflow))?)
         }
-        (None, None) => return Err(Failure::usage("give a workflow file or --workflow-id")),
     };
     let mut submission = submission.input(to_raw_value(&params)?);
     if let Some(id) = &options.on_node {
@@ -178,12 +178,11 @@ fn random_id() -> String {
 }
 
 async fn here(options: &options::Run) -> Result<(), Failure> {
-    let Some(file) = &options.file else { return Err(Failure::usage("give a workflow file")) };
-    let workflow = load(file)?;
+    let workflow = workflow(options)?;
     let params = params(options, Some(&workflow))?;
     let mut request = RunRequest::new("local", workflow.graph);
     request.params = params;
-    let engine = Engine::new(NodeLibrary::standard().into());
+    let engine = workflows::engine();
     let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
     while let Some(event) = run.next_event().await {
         if let Some(line) = describe(event.update_type, &event.data).filter(|_| !options.quiet) {
@@ -206,6 +205,9 @@ fn params(
     workflow: Option<&Workflow>,
 ) -> Result<Map<String, Value>, Failure> {
     let mut params = Map::new();
+    if let (Some(_), [], Some(example)) = (&options.example, &*options.params, workflow) {
+        return Ok(examples::sample_params(example));
+    }
     for (name, text) in &options.params {
         let text_wanted = match workflow {
             Some(workflow) => input_type(workflow, name)?.ends_with(".StringInput"),
@@ -244,6 +246,24 @@ fn json_or_text(text: &str) -> Value {
         Ok(Value::Number(number)) if number.to_string() != text => Value::from(text),
         Ok(value) => value,
         Err(_) => Value::from(text),
+    }
+}
+
+/// The workflow of the file, or the example.
+fn workflow(options: &options::Run) -> Result<Workflow, Failure> {
+    match (&options.file, &options.example) {
+        (Some(file), _) => load(file),
+        (None, Some(name)) => {
+            let example = examples::find(name).ok_or_else(|| {
+                let known: Vec<_> = examples::all().iter().map(|known| &*known.id).collect();
+                Failure::usage(format!(
+                    "--example: there is no {name}; there are: {}",
+                    known.join(", ")
+                ))
+            })?;
+            Ok(Workflow::clone(example))
+        }
+        (None, None) => Err(Failure::usage("give a workflow file, --example or --workflow-id")),
     }
 }
 

@@ -13,7 +13,7 @@ use clawnode_protocol::node::{Config, Limits, Timing};
 use clawnode_protocol::websocket::ClientRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use thiserror::Error;
 use tracing::info;
 
@@ -75,6 +75,15 @@ pub enum BuildError {
     /// A node needs a name.
     #[error("the node id is empty; leave it out for a random one")]
     EmptyNodeId,
+    /// The node says these itself.
+    #[error("the metadata `{0}` is the node's own; choose another key")]
+    OwnMetadata(String),
+    /// A value cannot be written as JSON.
+    #[error("the metadata `{0}` cannot be written as JSON: {1}")]
+    Metadata(String, String),
+    /// A registration is a message of reasonable size.
+    #[error("the metadata has {0} bytes, of at most {MOST_METADATA_BYTES}")]
+    TooMuchMetadata(usize),
     /// More than one of `token`, `token_file` and `credentials` was given.
     #[error(
         "the token is given in two ways; give one of token, token file and credentials provider"
@@ -198,6 +207,24 @@ impl<R: Runtime> NodeBuilder<R> {
     /// Takes requests of this user too. Those of users who are not allowed are refused.
     pub fn allow_user(mut self, user_id: impl Into<String>) -> Self {
         self.identity.allowed_users.push(user_id.into());
+        self
+    }
+
+    /// Says more about the node in the metadata of its registration, such as the schemas of its commands' arguments. Only
+    /// nodetool has such metadata. Given again for a key, the last value counts.
+    ///
+    /// `value` must serialise to JSON; all of the metadata together has at most 256 KiB of it.
+    pub fn metadata<T: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &T) -> Self {
+        let key = key.into();
+        match to_raw_value(value) {
+            _ if ["user_id", "instance_id"].contains(&key.as_str()) => {
+                self.note(BuildError::OwnMetadata(key));
+            }
+            Ok(json) => {
+                self.identity.metadata.insert(key, json);
+            }
+            Err(error) => self.note(BuildError::Metadata(key, error.to_string())),
+        }
         self
     }
 
@@ -587,6 +614,11 @@ impl<R: Runtime> NodeBuilder<R> {
         if self.node_id.as_ref().is_some_and(String::is_empty) {
             self.note(BuildError::EmptyNodeId);
         }
+        let metadata = self.identity.metadata.iter();
+        let bytes = metadata.map(|(key, value)| key.len() + value.get().len()).sum();
+        if bytes > MOST_METADATA_BYTES {
+            self.note(BuildError::TooMuchMetadata(bytes));
+        }
         for (period, what) in [
             (self.timing.heartbeat_interval, "heartbeat interval"),
             (self.timing.connect, "time to connect"),
@@ -633,6 +665,9 @@ pub(crate) fn random_uuid(seed: [u8; 32]) -> String {
     };
     format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16))
 }
+
+/// Bytes of a registration's metadata. It is sent with each connection; a gateway reads at least a MiB.
+const MOST_METADATA_BYTES: usize = 256 << 10;
 
 /// Bytes of the largest message that an operator reads: four times what a node may answer.
 const MOST_OPERATOR_BYTES: usize = 100 << 20;

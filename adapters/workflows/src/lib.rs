@@ -45,8 +45,6 @@
 
 pub mod limits;
 
-pub mod commands;
-
 mod directory;
 mod engine;
 #[cfg(feature = "__fuzzing")]

@@ -60,6 +60,3 @@ pub const MAX_WORKFLOW_FILE: u64 = 25 * 1024 * 1024;
 
 /// Workflow files of one directory; those after the limit, in name order, are left out.
 pub const MAX_WORKFLOW_FILES: usize = 10_000;
-
-/// Rows that one list command returns at most.
-pub const MAX_LIST_LIMIT: u32 = 10_000;

@@ -76,6 +76,6 @@ pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 
 const MAGIC: &[u8] = b"clawrec\0";
 
-/// Counts the forms of recordings, which change with the configuration as well. Version 3 has parts, the openclaw dialect and
-/// the codes of failures.
-const FORMAT: u64 = 3;
+/// Counts the forms of recordings, which change with the configuration as well. Version 4 has the
+/// registration's metadata.
+const FORMAT: u64 = 4;

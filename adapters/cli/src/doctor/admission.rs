@@ -21,6 +21,7 @@ use crate::operator;
 use crate::options;
 use crate::probe::{Target, Verdict};
 use crate::system;
+use crate::workflows::Service;
 
 /// What all the checks here need.
 pub(super) struct Patient<'a> {
@@ -142,8 +143,10 @@ impl Patient<'_> {
         let tokens = LookOnly(data.tokens(&gateway.url, "node"));
         let device = connect::device(options, gateway, data, environment, Some(identity))?;
         let device = device.tokens(tokens);
-        let builder =
-            connect::describe(options, gateway, environment, |builder| builder.openclaw(device))?;
+        let service = Service::in_memory()?;
+        let builder = connect::describe(options, gateway, environment, &service, |builder| {
+            builder.openclaw(device)
+        })?;
         builder.build().map_err(|error| Failure::usage(chain(&error)))
     }
 

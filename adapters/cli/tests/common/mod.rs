@@ -97,6 +97,8 @@ pub(crate) fn clawnode(arguments: &[&str]) -> Command {
     }
     // Whatever a node keeps, it keeps apart from what this machine's user has.
     command.env("CLAWNODE_DATA_DIR", data_dir());
+    // Nodes of several tests run at once.
+    command.env("CLAWNODE_IN_MEMORY", "true");
     command
 }
 

@@ -10,6 +10,10 @@ mod node;
 mod tests;
 mod wire;
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
 use crate::dialect::{Delivered, Liveness, OnCancel, OnDisconnect, RepeatedId, Rules};
 use crate::state::state;
 
@@ -44,6 +48,9 @@ pub struct Config {
     pub allowed_users: Vec<String>,
     /// Where the token goes.
     pub token_in: TokenIn,
+    /// What the registration's metadata says beside `user_id` and `instance_id`, which are the node's own and stay what they
+    /// are. Gateways ignore what they do not know.
+    pub metadata: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Config {
@@ -54,11 +61,12 @@ impl Config {
             user_id: DEFAULT_USER_ID.to_owned(),
             allowed_users: Vec::new(),
             token_in: TokenIn::Header,
+            metadata: BTreeMap::new(),
         }
     }
 }
 
-state!(struct Config { node_id, user_id, allowed_users, token_in });
+state!(struct Config { node_id, user_id, allowed_users, token_in, metadata });
 state!(enum TokenIn { 0 = Header, 1 = Query, 2 = Both });
 
 /// Where the token goes in the HTTP upgrade request.

@@ -125,6 +125,7 @@ impl NodeSession for Node {
                     metadata: wire::Metadata {
                         user_id: &self.config.user_id,
                         instance_id: instance,
+                        more: &self.config.metadata,
                     },
                 },
             ),

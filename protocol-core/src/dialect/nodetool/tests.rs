@@ -64,6 +64,25 @@ fn heard_by_gateway(text: &str) -> FromNode {
 }
 
 #[test]
+fn the_registration_says_more_of_the_node_but_nothing_else_of_its_own() {
+    let mut config = Config::new("node-A");
+    for (key, value) in [("commands", r#"{"echo":{"type":"object"}}"#), ("user_id", "\"bob\"")] {
+        config.metadata.insert(key.to_owned(), raw(value));
+    }
+    let text = written(|out| {
+        let instance = JobId::from_random([0xff; 16]);
+        let words =
+            ToGateway::Register { workflows: true, commands: &[], instance, signature: None };
+        Node::new(config).write(TIME, words, out).unwrap();
+    });
+    let (_, metadata) = text.split_once(r#""metadata":"#).unwrap();
+    assert_eq!(
+        metadata,
+        r#"{"user_id":"1","instance_id":"ffffffff-ffff-4fff-bfff-ffffffffffff","commands":{"echo":{"type":"object"}}}}"#
+    );
+}
+
+#[test]
 fn the_nine_messages_have_the_originals_fields_in_its_order() {
     let job_id = JobId::from_random([0xff; 16]);
     let kind = TaskKind::Command("echo".into());

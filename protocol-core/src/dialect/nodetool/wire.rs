@@ -1,8 +1,10 @@
 //! The nine messages as JSON: fields in the order the original sends them, nulls present.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::Field;
@@ -141,11 +143,24 @@ pub(super) struct Capabilities<'a> {
     pub(super) commands: &'a [String],
 }
 
-#[derive(Serialize)]
 pub(super) struct Metadata<'a> {
     pub(super) user_id: &'a str,
     /// Our addition: tells a gateway whether a node that comes back is the one that has its work.
     pub(super) instance_id: JobId,
+    pub(super) more: &'a BTreeMap<String, Box<RawValue>>,
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const OWN: [&str; 2] = ["user_id", "instance_id"];
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(OWN[0], self.user_id)?;
+        map.serialize_entry(OWN[1], &self.instance_id)?;
+        for (key, value) in self.more.iter().filter(|(key, _)| !OWN.contains(&key.as_str())) {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]

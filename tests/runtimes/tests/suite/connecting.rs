@@ -91,6 +91,17 @@ async fn custom_messages_go_both_ways() {
 }
 
 #[apply(async_test)]
+async fn metadata_of_256_kib_is_said_and_not_a_byte_more() {
+    let build = |bytes: usize| {
+        let text = "x".repeat(bytes - r#"key"""#.len());
+        Node::builder("ws://127.0.0.1:1").unwrap().metadata("key", &text).build()
+    };
+    assert!(build(256 << 10).is_ok());
+    let most = (256 << 10) + 1;
+    assert_eq!(build(most).unwrap_err(), BuildError::TooMuchMetadata(most));
+}
+
+#[apply(async_test)]
 async fn mistakes_in_the_description_are_named() {
     let build = |change: fn(NodeBuilder) -> NodeBuilder| {
         change(Node::builder("ws://127.0.0.1:1").unwrap()).build().unwrap_err()
@@ -103,6 +114,11 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(twice, BuildError::DuplicateCommand("a".into()));
     assert_eq!(build(|node| node.command("", echo)), BuildError::EmptyCommand);
     assert_eq!(build(|node| node.node_id("")), BuildError::EmptyNodeId);
+    let own = build(|node| node.metadata("user_id", "me"));
+    assert_eq!(own, BuildError::OwnMetadata("user_id".into()));
+    let map = std::collections::BTreeMap::from([((), 1)]);
+    let problem = build(|node| node.metadata("map", &map));
+    assert!(matches!(problem, BuildError::Metadata(key, _) if key == "map"));
     assert_eq!(build(|node| node.token("a").token_file("b")), BuildError::TwoCredentials);
     assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
     let zero = build(|node| node.heartbeat_interval(Duration::ZERO));

@@ -1,0 +1,158 @@
+//! What this program can do, without a gateway: its commands and its node types.
+
+use std::io::{self, Write};
+use std::iter;
+
+use clawnode_commands::catalog::{self, CommandInfo};
+use clawnode_commands::{
+    Commands, FoundNode, GetNodeInfo, ListNodes, NodeInfo, NodeRow, SearchNodes,
+    limits::MAX_LIST_LIMIT,
+};
+use clawnode_store::Store;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::error::Failure;
+use crate::{client, options, workflows};
+
+/// Prints the commands, or one with its parameters.
+pub(crate) fn commands(options: &options::Commands) -> Result<(), Failure> {
+    let all = catalog::commands();
+    let Some(name) = &options.name else {
+        return match options.json {
+            true => print_json(&json!({ "commands": all })),
+            false => print(|out| {
+                all.iter().try_for_each(|command| {
+                    writeln!(out, "{:20}  {}", command.name, command.description)
+                })
+            }),
+        };
+    };
+    let found = all.iter().find(|command| command.name == name).ok_or_else(|| {
+        let known: Vec<_> = all.iter().map(|command| command.name).collect();
+        Failure::usage(format!("there is no command {name}; there are: {}", known.join(", ")))
+    })?;
+    match options.json {
+        true => print_json(found),
+        false => print(|out| describe_command(out, found)),
+    }
+}
+
+/// Prints the node types, or one of them; or the nodes of a gateway.
+pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
+    if let Some(gateway) = options.gateway {
+        return client::list_nodes(&gateway, &options.token).await;
+    }
+    let commands = Commands::new(workflows::engine(), Store::in_memory()?);
+    let user = clawnode_commands::DEFAULT_USER_ID;
+    if let Some(node_type) = options.name {
+        let info = commands.get_node_info(user, &GetNodeInfo { node_type, user_id: None });
+        let info = info.map_err(|error| {
+            Failure::usage(format!("{error}; `clawnode nodes --search TEXT` looks for words"))
+        })?;
+        return match options.json {
+            true => print_json(&info),
+            false => print(|out| describe_node(out, &info)),
+        };
+    }
+    let rows = match &options.search {
+        Some(text) => {
+            let found = commands.search_nodes(user, &SearchNodes::new(text))?;
+            let row = |node| match node {
+                FoundNode::Row(row) => Some(row),
+                FoundNode::Full(_) => None,
+            };
+            found.nodes.into_iter().filter_map(row).collect()
+        }
+        None => {
+            let params = ListNodes { limit: MAX_LIST_LIMIT, ..ListNodes::default() };
+            commands.list_nodes(user, &params)?.nodes
+        }
+    };
+    match options.json {
+        true => print_json(&json!({ "count": rows.len(), "nodes": rows })),
+        false => print(|out| list_nodes(out, &rows)),
+    }
+}
+
+fn describe_command(out: &mut dyn Write, command: &CommandInfo) -> io::Result<()> {
+    writeln!(out, "{}: {}\n", command.name, command.description)?;
+    let required = command.parameters["required"].as_array().cloned().unwrap_or_default();
+    let all = command.parameters["properties"].as_object();
+    for (name, schema) in all.into_iter().flatten() {
+        let default = match &schema["default"] {
+            _ if required.iter().any(|it| it == name) => "required".to_owned(),
+            Value::Null => "optional".to_owned(),
+            default => format!("default {default}"),
+        };
+        let text = schema["description"].as_str().unwrap_or_default();
+        writeln!(out, "  {name:20}  {} ({}, {default})", one_line(text), kind(schema))?;
+    }
+    Ok(())
+}
+
+/// The types that a schema allows, but for null, which optional arguments allow.
+fn kind(schema: &Value) -> String {
+    let own = schema.get("type").into_iter().flat_map(|kind| match kind {
+        Value::Array(kinds) => kinds.clone(),
+        kind => vec![kind.clone()],
+    });
+    let choices = schema["anyOf"].as_array().into_iter().flatten();
+    let kinds = own.chain(choices.map(|choice| choice["type"].clone()));
+    let named: Vec<String> = kinds
+        .filter_map(|kind| kind.as_str().filter(|kind| *kind != "null").map(str::to_owned))
+        .collect();
+    named.join(" or ")
+}
+
+fn list_nodes(out: &mut dyn Write, rows: &[NodeRow]) -> io::Result<()> {
+    let width = rows.iter().map(|row| row.node_type.len()).max().unwrap_or(0);
+    rows.iter().try_for_each(|row| {
+        let summary = row.description.lines().next().unwrap_or_default();
+        writeln!(out, "{:width$}  {}", row.node_type, one_line(summary))
+    })
+}
+
+fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
+    let node = &info.metadata;
+    writeln!(out, "{} ({})\n\n{}\n", node.node_type, node.title, node.description)?;
+    let properties = node.properties.iter().map(|property| {
+        let text = property.description.as_deref().unwrap_or_default();
+        let default = match property.required {
+            true => "required".to_owned(),
+            false => format!("default {}", property.default),
+        };
+        format!("  {:20}  {text} ({}, {default})", property.name, property.kind.kind)
+    });
+    let outputs = node.outputs.iter().map(|output| {
+        let stream = if output.stream { ", several" } else { "" };
+        format!("  {:20}  ({}{stream})", output.name, output.kind.kind)
+    });
+    let lines = iter::once("properties".to_owned())
+        .chain(properties)
+        .chain(node.is_dynamic.then(|| "  and any that a graph adds".to_owned()))
+        .chain(iter::once("outputs".to_owned()))
+        .chain(outputs);
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
+    let value = serde_json::to_value(value)?;
+    print(|out| writeln!(out, "{value:#}"))
+}
+
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match write(&mut out) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
