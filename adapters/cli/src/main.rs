@@ -1,5 +1,6 @@
 //! A node of an agent gateway in one small program.
 
+mod access;
 mod catalog;
 mod client;
 mod conformance;
@@ -12,6 +13,7 @@ mod error;
 mod gateway;
 mod identity;
 mod logging;
+#[cfg(feature = "models")]
 mod models;
 mod operator;
 mod options;

@@ -6,6 +6,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::access::AccessOptions;
+
 /// A node of an agent gateway in one small program.
 ///
 /// A gateway hands work to nodes: machines that run workflows and commands and stream the results back over one WebSocket. This is
@@ -212,12 +214,6 @@ pub(crate) struct Node {
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR")]
     pub(crate) workflows: Option<PathBuf>,
-    /// An OpenAI-compatible API whose models this node lists, such as http://127.0.0.1:11434/v1
-    #[arg(long, env = "CLAWNODE_MODELS_URL", value_name = "URL", value_parser = http_url)]
-    pub(crate) models_url: Option<String>,
-    /// A file with the key of that API
-    #[arg(long, env = "CLAWNODE_MODELS_KEY_FILE", value_name = "FILE", requires = "models_url")]
-    pub(crate) models_key_file: Option<PathBuf>,
     /// Trust the certificates in this PEM file in place of the system's
     #[arg(long, env = "CLAWNODE_TLS_CA", value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
@@ -225,6 +221,8 @@ pub(crate) struct Node {
     /// are heeded, as curl does
     #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true)]
     pub(crate) proxy: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
 }
 
 #[derive(Debug, Args)]
@@ -494,6 +492,8 @@ pub(crate) struct Run {
     /// Show no updates
     #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
 }
 
 #[derive(Debug, Args)]
@@ -549,7 +549,7 @@ pub(crate) struct Fetch {
     pub(crate) wait: Duration,
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
     match ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
         true => Ok(text.to_owned()),
         false => Err("give a URL that begins with http:// or https://".to_owned()),

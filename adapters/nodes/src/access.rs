@@ -81,7 +81,7 @@ impl Access {
         self
     }
 
-    /// The same, with models to ask (`--model-url`). The service may be at any address, for its URL comes from whoever runs the
+    /// The same, with models to ask (`--models-url`). The service may be at any address, for its URL comes from whoever runs the
     /// node and not from a workflow.
     #[must_use]
     pub fn models(mut self, service: ModelService) -> Self {

@@ -1,6 +1,7 @@
 //! Asking models through an API like OpenAI's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use async_lock::Semaphore;
@@ -42,8 +43,9 @@ pub struct UnlistedModels(String);
 /// When the service cannot be reached, refuses, or answers something else; the text says which, and never has its key.
 pub async fn list_models(access: &Access) -> Result<Vec<Model>, UnlistedModels> {
     let Some(service) = access.model_service() else { return Ok(Vec::new()) };
-    let turns = Arc::new(Semaphore::new(1));
-    let models = Models::new(access, &turns);
+    let mut limits = access.bounds().clone();
+    limits.model_time = limits.model_time.min(LIST_TIME);
+    let models = Models::new(&access.clone().limits(limits), &Arc::new(Semaphore::new(1)));
     let listed = models.list(service.clone()).await;
     listed.map_err(|error| UnlistedModels(error.to_string()))
 }
@@ -110,7 +112,7 @@ impl Models {
     /// Asks, without waiting for the answer.
     pub(crate) fn ask(&self, question: Question) -> Result<Answer, NodeError> {
         let Some(service) = self.service.clone() else {
-            return Err("no model can be asked; give the URL of an API like OpenAI's with --model-url, such as http://127.0.0.1:11434/v1".into());
+            return Err("no model can be asked; give the URL of an API like OpenAI's with --models-url, such as http://127.0.0.1:11434/v1".into());
         };
         let model = model_id(&question.model).or(service.default_model.as_deref());
         let Some(model) = model else {
@@ -138,7 +140,7 @@ impl Models {
             let listed = models.exchange(&service, "/models", None, async |response| {
                 let body = models.read_whole(response).await?;
                 let list: ModelList = serde_json::from_slice(&body).map_err(|error| {
-                    format!("the model service gives no list of models: {error}")
+                    format!("the model service gives no list of models, so its API is not like OpenAI's: {error}")
                 })?;
                 Ok(list.models())
             });
@@ -265,7 +267,7 @@ impl Models {
         };
         let advice = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "; give its key in CLAWNODE_MODEL_KEY"
+                "; give its key with --models-key-file or CLAWNODE_MODELS_KEY"
             }
             StatusCode::NOT_FOUND => {
                 "; check the model's name, and the URL, which often ends with /v1"
@@ -400,6 +402,9 @@ impl ModelList {
 
 /// Pieces of an answer that wait for their node; then the service has to wait.
 const MOST_WAITING_PIECES: usize = 16;
+
+/// How long a list of models may take: a person waits for it.
+const LIST_TIME: Duration = Duration::from_secs(15);
 
 /// Models of one list; later ones are left out.
 const MOST_MODELS: usize = 10_000;

@@ -148,7 +148,7 @@ fn errors_say_what_to_do_and_never_the_key() {
         (
             "401 Unauthorized",
             r#"{"error":{"message":"Incorrect key sk-s3cret"}}"#,
-            "Incorrect key (key); give its key in CLAWNODE_MODEL_KEY",
+            "Incorrect key (key); give its key with --models-key-file",
         ),
         (
             "404 Not Found",
@@ -177,7 +177,7 @@ fn errors_say_what_to_do_and_never_the_key() {
         error_of(&refused, AGENT, json!({"prompt": "?"}))
             .contains("the model service cannot be reached")
     );
-    assert!(error_of(&Access::default(), AGENT, json!({"prompt": "?"})).contains("--model-url"));
+    assert!(error_of(&Access::default(), AGENT, json!({"prompt": "?"})).contains("--models-url"));
     let nameless = Access::default().models(ModelService::new("http://127.0.0.1:1"));
     assert!(error_of(&nameless, AGENT, json!({"prompt": "?"})).contains("names no model"));
 }
