@@ -8,6 +8,7 @@ use clawnode_commands::{
     Commands, FoundNode, GetNodeInfo, ListNodes, NodeInfo, NodeRow, SearchNodes,
     limits::MAX_LIST_LIMIT,
 };
+use clawnode_nodes::Access;
 use clawnode_store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
     if let Some(gateway) = options.gateway {
         return client::list_nodes(&gateway, &options.token).await;
     }
-    let commands = Commands::new(workflows::engine(), Store::in_memory()?);
+    let commands = Commands::new(workflows::engine(&Access::default()), Store::in_memory()?);
     let user = clawnode_commands::DEFAULT_USER_ID;
     if let Some(node_type) = options.name {
         let info = commands.get_node_info(user, &GetNodeInfo { node_type, user_id: None });

@@ -1,5 +1,6 @@
 //! A node of an agent gateway in one small program.
 
+mod access;
 mod assets;
 mod catalog;
 mod client;
@@ -16,6 +17,7 @@ mod identity;
 mod jobs;
 mod kept;
 mod logging;
+#[cfg(feature = "models")]
 mod models;
 mod operator;
 mod options;

@@ -9,6 +9,8 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::access::AccessOptions;
+
 /// A node of an agent gateway in one small program.
 ///
 /// A gateway hands work to nodes: machines that run workflows and commands and stream the results back over one WebSocket. This is
@@ -205,12 +207,6 @@ pub(crate) struct Node {
     /// A folder of workflows, one JSON file each; read again whenever it changes
     #[arg(long, env = "CLAWNODE_WORKFLOWS", value_name = "DIR", help_heading = WORK)]
     pub(crate) workflows: Option<PathBuf>,
-    /// An OpenAI-compatible API whose models this node lists, such as http://127.0.0.1:11434/v1
-    #[arg(long, env = "CLAWNODE_MODELS_URL", value_name = "URL", value_parser = http_url, help_heading = WORK)]
-    pub(crate) models_url: Option<String>,
-    /// A file with the key of that API
-    #[arg(long, env = "CLAWNODE_MODELS_KEY_FILE", value_name = "FILE", requires = "models_url", help_heading = WORK)]
-    pub(crate) models_key_file: Option<PathBuf>,
     /// Serve only these commands
     #[arg(long, env = "CLAWNODE_COMMANDS", value_name = "NAME,...", value_delimiter = ',', help_heading = WORK)]
     pub(crate) commands: Vec<String>,
@@ -252,6 +248,8 @@ pub(crate) struct Node {
     /// are heeded, as curl does
     #[arg(long, env = "CLAWNODE_PROXY", value_name = "URL", hide_env_values = true, help_heading = TLS)]
     pub(crate) proxy: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
 }
 
 #[derive(Debug, Args)]
@@ -519,6 +517,8 @@ pub(crate) struct Run {
     /// Show no updates
     #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
 }
 
 #[derive(Debug, Args)]
@@ -574,7 +574,7 @@ pub(crate) struct Fetch {
     pub(crate) wait: Duration,
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
     match ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
         true => Ok(text.to_owned()),
         false => Err("give a URL that begins with http:// or https://".to_owned()),

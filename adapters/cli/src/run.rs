@@ -182,7 +182,7 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
     let params = params(options, Some(&workflow))?;
     let mut request = RunRequest::new("local", workflow.graph);
     request.params = params;
-    let engine = workflows::engine();
+    let engine = workflows::engine(&options.access.access()?);
     let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
     while let Some(event) = run.next_event().await {
         if let Some(line) = describe(event.update_type, &event.data).filter(|_| !options.quiet) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clawnode_commands::RunWorkflow;
 use clawnode_gateway::Status;
+use clawnode_nodes::Access;
 use clawnode_store::{Put, Query, Store};
 use clawnode_workflows::{RunStatus, Workflow, validate};
 use serde_json::value::to_raw_value;
@@ -46,7 +47,9 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
         }
         WorkflowCommand::Show { id } => show(kept, &find(&to_read(kept)?, kept, id)?),
         WorkflowCommand::Validate { id } => check(kept, &find(&to_read(kept)?, kept, id)?),
-        WorkflowCommand::Run { id, params, quiet } => run_here(kept, id, params, *quiet).await,
+        WorkflowCommand::Run { id, params, quiet, access } => {
+            run_here(kept, id, params, *quiet, access.access()?).await
+        }
         WorkflowCommand::Remove { ids } => {
             let store = to_write(kept)?;
             for id in ids {
@@ -148,7 +151,7 @@ fn names(schema: &Value) -> String {
 }
 
 fn check(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
-    let report = validate(&workflow.graph, workflows::engine().library());
+    let report = validate(&workflow.graph, workflows::engine(&Access::default()).library());
     let valid = report.is_valid();
     if kept.json {
         print_json(&json!({
@@ -187,11 +190,12 @@ async fn run_here(
     id: &str,
     given: &[(String, String)],
     quiet: bool,
+    access: Access,
 ) -> Result<(), Failure> {
     let signal = signals::first()?;
     let store = to_write(kept)?;
     let params = given_params(given, Some(&find(&store, kept, id)?))?;
-    let jobs = workflows::jobs(store);
+    let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));
     let request = RunWorkflow { workflow_id: id.to_owned(), params: Some(params), user_id: None };
     let mut run = jobs.run_workflow(&kept.user_id, request, random_id())?;

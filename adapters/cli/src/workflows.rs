@@ -1,16 +1,16 @@
 //! What this node serves: workflows, and the commands about them.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use clawnode_commands::{
     CommandError, Commands, DEFAULT_USER_ID, JobRun, Jobs, RunWorkflow, Spawn,
 };
+use clawnode_nodes::Access;
 use clawnode_protocol::{Update, WorkflowSource};
 use clawnode_store::Store;
-use clawnode_tokio::{Context, Failed, NodeBuilder, Secret, Workflow};
+use clawnode_tokio::{Context, Failed, NodeBuilder, Workflow};
 use clawnode_workflows::{Engine, Graph, NodeLibrary, RunStatus, WorkflowDirectory};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,8 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::error::Failure;
-use crate::models::OpenAiModels;
+#[cfg(feature = "models")]
+use crate::models::AllowedModels;
 use crate::options;
 
 /// What this node serves, and for whom.
@@ -40,7 +41,10 @@ impl Service {
 
     /// A service for the usual user, without workflows, that keeps nothing.
     pub(crate) fn in_memory() -> Result<Self, Failure> {
-        Ok(Self { jobs: jobs(Store::in_memory()?), user_id: DEFAULT_USER_ID.to_owned() })
+        Ok(Self {
+            jobs: jobs(Store::in_memory()?, &Access::default()),
+            user_id: DEFAULT_USER_ID.to_owned(),
+        })
     }
 
     /// Cancels what other processes want cancelled, for as long as the program runs.
@@ -78,17 +82,20 @@ impl Spawn for OnTokio {
 }
 
 /// The jobs of a store, with its workflows and no others.
-pub(crate) fn jobs(store: Store) -> Jobs {
-    Jobs::new(Commands::new(engine(), store), OnTokio(Handle::current()))
+pub(crate) fn jobs(store: Store, access: &Access) -> Jobs {
+    Jobs::new(Commands::new(engine(access), store), OnTokio(Handle::current()))
 }
 
-/// The embedded engine with all node types of this program.
-pub(crate) fn engine() -> Engine {
-    Engine::new(NodeLibrary::standard().into())
+/// The embedded engine with all node types of this program, which reach what `access` allows.
+pub(crate) fn engine(access: &Access) -> Engine {
+    let mut library = NodeLibrary::standard();
+    clawnode_nodes::register(&mut library, access);
+    Engine::new(library.into())
 }
 
 fn commands(options: &options::Node, store: Store) -> Result<Commands, Failure> {
-    let mut commands = Commands::new(engine(), store);
+    let access = options.access.access()?;
+    let mut commands = Commands::new(engine(&access), store);
     if let Some(folder) = &options.workflows {
         let directory = WorkflowDirectory::new(folder);
         let listing = directory.list().map_err(|error| {
@@ -100,21 +107,11 @@ fn commands(options: &options::Node, store: Store) -> Result<Commands, Failure> 
         tracing::info!(count = listing.workflows.len(), "workflows found");
         commands = commands.workflow_directory(directory.into());
     }
-    if let Some(url) = &options.models_url {
-        let key = options.models_key_file.as_deref().map(read_key).transpose()?;
-        commands = commands.models(OpenAiModels::new(url, key));
+    #[cfg(feature = "models")]
+    if access.model_service().is_some() {
+        commands = commands.models(AllowedModels::new(access));
     }
     Ok(commands)
-}
-
-fn read_key(file: &Path) -> Result<Secret, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("cannot read the key from {}: {error}", file.display()))
-    })?;
-    match text.trim() {
-        "" => Err(Failure::usage(format!("the key file {} is empty", file.display()))),
-        key => Ok(Secret::new(key)),
-    }
 }
 
 /// Registers everything that the service can do.

@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 
 use super::param;
+use crate::access::AccessOptions;
 
 /// Where things are kept, whose they are, and how they are shown.
 #[derive(Debug, Args)]
@@ -88,6 +89,8 @@ pub(crate) enum WorkflowCommand {
         /// Show no updates
         #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
         quiet: bool,
+        #[command(flatten)]
+        access: Box<AccessOptions>,
     },
     /// Remove workflows; their jobs stay. Not while a node runs on the same data folder
     Remove {
