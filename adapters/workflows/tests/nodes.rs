@@ -367,13 +367,12 @@ fn every_node_is_tested() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let files = fs::read_dir(tests).unwrap().map(|entry| entry.unwrap());
     let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("nodes"));
-    let sources: Vec<String> =
-        files.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+    let sources: Vec<String> = files.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
     // By its whole name, or by the last part of it where the file has a helper for its namespace.
     for node in NodeLibrary::standard().iter() {
         let (namespace, last) = node.name().rsplit_once('.').unwrap();
         let whole = format!("\"{}\"", node.name());
-        let (helper, last) = (format!("\"{namespace}.{{"), format!("\"{last}\""));
+        let (helper, last) = (format!("\"{namespace}.{{kind}}\""), format!("\"{last}\""));
         let has_row = |source: &String| {
             source.contains(&whole) || (source.contains(&helper) && source.contains(&last))
         };

@@ -407,7 +407,7 @@ fn commands(
         .filter(|name| !effective.contains(name) && !waiting.contains(name))
         .map(String::as_str);
     // A node without workflows declares them all the same, and nobody misses them.
-    let known = clawnode_commands::commands();
+    let known = clawnode_commands::catalog::commands();
     let has_workflows = options.workflows.is_some() || !options.commands.is_empty();
     let (unneeded, dropped): (Vec<&str>, Vec<&str>) =
         dropped.partition(|name| !has_workflows && known.iter().any(|known| known.name == *name));
