@@ -6,6 +6,8 @@
 //! `curl http://127.0.0.1:8080/api/requests -d '{"command": "add", "args": {"numbers": [1, 2.5]}, "request_id": "add-1"}'`
 //! and `curl 'http://127.0.0.1:8080/api/requests/add-1?wait=10'`.
 
+#![allow(clippy::print_stdout)]
+
 use clawnode_async_std::{Context, Failed, Node};
 use serde::{Deserialize, Serialize};
 
