@@ -1,6 +1,9 @@
 //! A retry policy of your own around a node's own: it gives up after three attempts without success, and a gateway that refuses
 //! the token is asked again with a new one, twice.
 //!
+//! To see it give up, let no gateway run. To see the second life, run `clawnode gateway --auth-token right`, put another word into a
+//! file, and the right one once the first life is over:
+//!
 //! `TOKEN_FILE=token cargo run -p clawnode-examples --bin supervised -- ws://127.0.0.1:8080`
 
 use std::time::Duration;
@@ -36,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 );
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            reason => return Err(reason.into()),
+            reason => return Err(reason.to_string().into()),
         }
     }
     Err("the token is refused".into())

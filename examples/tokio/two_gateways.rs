@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("give the URLs of two gateways".into());
     };
     let counter = Arc::new(AtomicU64::new(0));
+    println!("`count` is served to {one} and to {other}; Ctrl-C ends it");
     let (one, other) = (describe(&one, &counter)?, describe(&other, &counter)?);
     let handles = [one.handle(), other.handle()];
     // Each reconnects on its own; neither waits for the other.

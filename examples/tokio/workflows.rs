@@ -18,7 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let engine = engine.clone();
         async move { run(&engine, &context, workflow).await }
     });
-    Err(node.build()?.run().await.into())
+    let node = node.build()?;
+    println!("{} runs workflows for {url}; Ctrl-C ends it", node.node_id());
+    Err(node.run().await.to_string().into())
 }
 
 async fn run(engine: &Engine, context: &Context, workflow: Workflow) -> Result<Value, Failed> {

@@ -118,6 +118,15 @@
 //!
 //! What the peer does wrong is an outcome: an event or an ending with a typed reason, after the right close frame. What the
 //! caller does wrong is a small `Misuse` error that changes nothing. Nothing here panics on any input.
+//!
+//! # From here
+//!
+//! - [`Node`], with [its contract](Node#the-drain-contract), and [`node::Config`]: all that can be said of a node.
+//! - [`Peer`]: the gateway's side of one connection. [`websocket::Connection`]: RFC 6455 alone, in both roles.
+//! - [`dialect`]: nodetool and openclaw. [`recording`]: a node's life in a file. [`proxy`]: HTTP CONNECT.
+//! - [The cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) has this loop over a transport of your
+//!   own, and recipes for what is built on it; [three programs](https://github.com/clawnode/clawnode/tree/main/examples/bare) drive
+//!   it in memory, on a blocking socket and on mio.
 
 mod call;
 pub mod dialect;

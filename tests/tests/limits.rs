@@ -66,6 +66,7 @@ const TABLE: &[Row] = &[
     both("MOST_PENDING_FRAMES", "15", "protocol-core/src/dialect/openclaw/gateway/tests.rs::fifteen_frames_may_wait_for_the_decision_and_not_one_more"),
     both("MOST_UNAUTHORIZED", "10", "protocol-core/src/dialect/openclaw/gateway/tests.rs::ten_calls_in_a_row_without_a_right_to_them_are_answered_and_not_one_more"),
     both("MOST_NAME_SHOWN", "64", "protocol-core/src/dialect/openclaw/gateway/schema.rs::a_name_of_64_bytes_is_told_and_a_longer_one_is_cut"),
+    both("LONGEST_ORDINARY", "16 letters or digits", "protocol-core/src/secret.rs::what_no_text_holds_by_chance_is_hidden_everywhere"),
     both("LONGEST_APART_MS", "2 min", "protocol-core/src/dialect/openclaw/gateway/tests.rs::a_signature_of_two_minutes_ago_is_still_good"),
     both("MOST_NAME_BYTES (openclaw)", "1 KiB", "protocol-core/src/dialect/openclaw/gateway/tests.rs::the_name_of_a_request_has_1024_bytes_at_most"),
     both("MOST_NAME_BYTES (requests)", "1 KiB", "protocol-core/src/dialect/nodetool/tests.rs::a_user_id_is_quoted_only_when_it_is_short"),

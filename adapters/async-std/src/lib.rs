@@ -26,6 +26,19 @@
 //! }
 //! ```
 //!
+//! ```text
+//!   your handlers  <- Context --  Node::run  -- Handle, Events ->  the rest of your program
+//!                                     |
+//!          clawnode_runtime: driver loop, TLS, proxies  (any runtime)
+//!          clawnode_protocol: the state machine         (no IO at all)
+//!                                     |
+//!                    this crate: async-std's TCP, timers, tasks
+//! ```
+//!
+//! A node does nothing until it is run, and everything while that future is polled; each request is started once and answered once. How
+//! it reconnects, stops and logs, what TLS verifies, and what is where for OpenClaw gateways is on the page of `clawnode-tokio`, and holds
+//! here word for word.
+//!
 //! A node runs on any thread, inside `async_std::task::block_on` or a task; async handlers run on async-std's own executor.
 //! Blocking handlers use the threads of the `blocking` crate, 500 at most unless the environment variable
 //! `BLOCKING_MAX_THREADS` says otherwise; [`Limits::running`] is 64 unless it was changed. A process that ends does not wait for

@@ -1,4 +1,4 @@
-//! A node of an agent gateway in one small program.
+#![doc = include_str!("../README.md")]
 
 mod access;
 mod assets;

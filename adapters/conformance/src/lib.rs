@@ -4,6 +4,11 @@
 //! Each check is [data](Check): an id, the rule and where it comes from, and what is expected. The [`Report`] says for each what came.
 //! The program `clawnode conformance` does the same from a command line; the README of this crate shows how.
 //!
+//! ```text
+//!   check_node       suite: a gateway that breaks rules on purpose  <== ws:// ==  your node, started anew for each check
+//!   check_gateway    suite: nodes that break rules on purpose       == ws:// ==>  your gateway, which runs
+//! ```
+//!
 //! ```no_run
 //! use clawnode_conformance::{Call, NodeUnderTest, Selection, check_node};
 //!
@@ -17,6 +22,13 @@
 //! # }
 //! ```
 //!
+//! # Contract
+//!
+//! [`check_node`] starts the program as often as there are checks, at most [`Pace::jobs`] at a time, with a URL of its own each time, and ends
+//! it afterwards. [`check_gateway`] connects nodes with names of their own and leaves nothing behind but what the gateway remembers of
+//! them. Neither panics over what the other end does: all of it is in the [`Report`], whose `passed` says whether every required check
+//! that was tried did.
+//!
 //! # What is honest about it
 //!
 //! The suite reads and writes frames by itself, so that it can break rules on purpose and can describe who breaks them. A check that needs
@@ -26,6 +38,9 @@
 //!
 //! Checks are [`Required`](Level::Required) when breaking the rule breaks other programs or loses work, else
 //! [`Recommended`](Level::Recommended).
+//!
+//! A node that passes is ten lines of `clawnode-tokio`; its
+//! [cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) has the rest.
 
 mod check;
 mod gateway;

@@ -21,6 +21,15 @@
 //! # }
 //! ```
 //!
+//! # Contract
+//!
+//! [`Gateway::run`] serves until its argument resolves, then closes the connections to the nodes and lets what answers HTTP finish; what
+//! does not end in time is cut, and [`StopError`] says how much that was. What a node or a client does wrong is its own error, and nobody
+//! else's. Every table has a bound: [`Limits`].
+//!
+//! A node for it is ten lines of `clawnode-tokio`, whose
+//! [cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) goes on from there. The [`client`] asks it from Rust.
+//!
 //! # The HTTP API
 //!
 //! Bodies are JSON. Everything but `GET /health` needs the token as `Authorization: Bearer TOKEN`, if the gateway has one.

@@ -25,6 +25,26 @@
 //!   +------------------------------------+
 //! ```
 //!
+//! # Ten lines
+//!
+//! On any runtime that has the trait; `R` is the `Tokio` of `clawnode-tokio`, or yours:
+//!
+//! ```
+//! use clawnode_runtime::{Context, Failed, Node, Runtime, StopReason};
+//! use serde_json::{Value, json};
+//!
+//! async fn greet(_: Context, args: Value) -> Result<Value, Failed> {
+//!     Ok(json!({ "text": format!("Hello, {}!", args["name"]) }))
+//! }
+//!
+//! async fn serve<R: Runtime + Default>() -> Result<StopReason, Box<dyn std::error::Error>> {
+//!     let node = Node::<R>::builder("ws://127.0.0.1:8080")?.command("greet", greet).build()?;
+//!     Ok(node.run().await)
+//! }
+//! ```
+//!
+//! Recipes are in [the cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) of `clawnode-tokio`.
+//!
 //! # Contract
 //!
 //! A node does nothing until it is run, and everything while [`Node::run`] is polled; dropping that future closes the connection and

@@ -1,6 +1,12 @@
 //! A node with one command.
 //!
 //! `cargo run -p clawnode-smol --example minimal_smol -- ws://127.0.0.1:8080`
+//!
+//! The gateway is `clawnode gateway`, which wants no token. To ask the node:
+//! `curl http://127.0.0.1:8080/api/requests -d '{"command": "add", "args": {"numbers": [1, 2.5]}, "request_id": "add-1"}'`
+//! and `curl 'http://127.0.0.1:8080/api/requests/add-1?wait=10'`.
+
+#![allow(clippy::print_stdout)]
 
 use clawnode_smol::{Context, Failed, Node};
 use serde::{Deserialize, Serialize};
@@ -22,8 +28,9 @@ async fn add(_: Context, args: Add) -> Result<Sum, Failed> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or("ws://127.0.0.1:8080".to_owned());
     let node = Node::builder(&url)?.command("add", add).build()?;
+    println!("{} serves `add` to {url}; Ctrl-C ends it", node.node_id());
     match smol::block_on(node.run()) {
         clawnode_smol::StopReason::Requested => Ok(()),
-        reason => Err(reason.into()),
+        reason => Err(reason.to_string().into()),
     }
 }

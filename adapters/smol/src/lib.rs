@@ -22,6 +22,19 @@
 //! }
 //! ```
 //!
+//! ```text
+//!   your handlers  <- Context --  Node::run  -- Handle, Events ->  the rest of your program
+//!                                     |
+//!          clawnode_runtime: driver loop, TLS, proxies  (any runtime)
+//!          clawnode_protocol: the state machine         (no IO at all)
+//!                                     |
+//!                    this crate: smol's TCP, timers, tasks
+//! ```
+//!
+//! A node does nothing until it is run, and everything while that future is polled; each request is started once and answered once. How
+//! it reconnects, stops and logs, what TLS verifies, and what is where for OpenClaw gateways is on the page of `clawnode-tokio`, and holds
+//! here word for word.
+//!
 //! A node runs on any thread, inside `smol::block_on` or a task of any executor; async handlers run on smol's global executor, which
 //! has one thread unless the environment variable `SMOL_THREADS` says otherwise.
 //! Blocking handlers use the threads of the `blocking` crate, 500 at most unless the environment variable

@@ -1,5 +1,5 @@
 //! A node of an OpenClaw gateway that behaves badly, for trying what a gateway makes of it:
-//! `LAB_URL=ws://127.0.0.1:18789 OPENCLAW_GATEWAY_TOKEN=... cargo run --example openclaw_lab -- lab.sleep lab.large lab.fail`.
+//! `LAB_URL=ws://127.0.0.1:18789 OPENCLAW_GATEWAY_TOKEN=... cargo run -p clawnode-tokio --example openclaw_lab -- lab.sleep lab.large lab.fail`.
 //!
 //! The commands are named as arguments. The gateway must allow them: `gateway.nodes.commands.allow`. On SIGTERM the node takes no new
 //! work, and gives what runs 20 s. More in the environment:

@@ -1,4 +1,5 @@
-//! A node of an OpenClaw gateway that knows one command: `OPENCLAW_GATEWAY_TOKEN=... cargo run --example openclaw_node -- ws://127.0.0.1:18789`.
+//! A node of an OpenClaw gateway that knows one command:
+//! `OPENCLAW_GATEWAY_TOKEN=... cargo run -p clawnode-tokio --example openclaw_node -- ws://127.0.0.1:18789`.
 //!
 //! The gateway's operator approves it twice: the device (`openclaw devices approve`), and what it may do (`openclaw nodes approve`).
 

@@ -1,5 +1,5 @@
 //! An operator of an OpenClaw gateway that lists the nodes and asks those that know how where a program is:
-//! `OPENCLAW_GATEWAY_TOKEN=... cargo run --example openclaw_operator -- git`.
+//! `OPENCLAW_GATEWAY_TOKEN=... cargo run -p clawnode-tokio --example openclaw_operator -- git`.
 
 #![allow(clippy::print_stdout)]
 

@@ -23,9 +23,83 @@
 //! }
 //! ```
 //!
+//! ```text
+//!   your handlers  <- Context --  Node::run  -- Handle, Events ->  the rest of your program
+//!                                     |
+//!          clawnode_runtime: driver loop, TLS, proxies  (any runtime)
+//!          clawnode_protocol: the state machine         (no IO at all)
+//!                                     |
+//!                    this crate: tokio's TCP, timers, tasks
+//! ```
+//!
+//! # Contract
+//!
+//! A node does nothing until it is run, and everything while [`Node::run`](clawnode_runtime::Node::run) is polled. Each request is
+//! started once and answered once: an error, a panic and a result that is no object are failed answers. Dropping the future of the
+//! run closes the connection and cancels the handlers.
+//!
 //! A node takes part in the tokio runtime it is run in, which needs time and IO enabled; one thread is enough. Blocking
 //! handlers use tokio's blocking threads: when a runtime with a blocking handler that never ends is dropped, it waits
 //! for it, unless it is shut down with `shutdown_background` or `shutdown_timeout`.
+//!
+//! # Reconnects
+//!
+//! A connection that is lost is made again: after 5 s, then after twice as long each time, 60 s at most, each delay drawn from its upper
+//! half ([`reconnect_delay`](clawnode_runtime::NodeBuilder::reconnect_delay),
+//! [`max_reconnect_delay`](clawnode_runtime::NodeBuilder::max_reconnect_delay)). After a good connection the delays begin anew. Meanwhile
+//! work goes on, and its answers are delivered afterwards. The run ends by itself only where another attempt would not help, such as
+//! with a refused token; the [`StopReason`] says why. A retry policy of your own goes around it (the example `supervised`).
+//!
+//! # Stopping
+//!
+//! A [`Handle`], of which any task may have a clone, stops the node: no new work is taken, what runs gets some time, what is left is
+//! answered as failed, and the connection is closed properly.
+//!
+//! ```no_run
+//! # async fn example(node: clawnode_tokio::Node) {
+//! let handle = node.handle();
+//! tokio::spawn(async move {
+//!     let _ = tokio::signal::ctrl_c().await;
+//!     handle.stop(std::time::Duration::from_secs(30));
+//! });
+//! println!("{}", node.run().await);
+//! # }
+//! ```
+//!
+//! # Progress
+//!
+//! [`Context::progress`] sends news of a request on the way to its answer, in order. It waits while the gateway reads slowly;
+//! [`try_progress`](Context::try_progress) does not, and [`progress_blocking`](Context::progress_blocking) is for blocking handlers.
+//! What a node itself goes through is told by [`Handle::events`] and [`Handle::status`].
+//!
+//! # Logs
+//!
+//! Through `tracing`: `tracing_subscriber::fmt::init()` first in `main` shows the node connect, and why it does not. Connections and
+//! requests are at info, lost connections at warn, failures of handlers at error; never a token, an argument or a result. What a handler
+//! logs is in the span of its request.
+//!
+//! # TLS
+//!
+//! `wss://` verifies the gateway's certificate against the authorities of the platform. A gateway with an authority of its own wants
+//! [`tls_ca`](clawnode_runtime::NodeBuilder::tls_ca), one with a certificate that nobody vouches for
+//! [`tls_fingerprint`](clawnode_runtime::NodeBuilder::tls_fingerprint). There is no way to leave the verification out. HTTP proxies are
+//! under [`proxy`](clawnode_runtime::NodeBuilder::proxy) and
+//! [`proxy_from_environment`](clawnode_runtime::NodeBuilder::proxy_from_environment).
+//!
+//! # OpenClaw gateways
+//!
+//! | to | take |
+//! | --- | --- |
+//! | be a node | [`NodeBuilder::openclaw`](clawnode_runtime::NodeBuilder::openclaw) with [`Openclaw::node`](openclaw::Openclaw::node) |
+//! | speak whichever dialect the gateway speaks | [`openclaw_or_nodetool`](clawnode_runtime::NodeBuilder::openclaw_or_nodetool) |
+//! | keep the key elsewhere than in memory | [`openclaw::Signer`] |
+//! | keep the device's token | [`openclaw::DeviceTokens`] |
+//! | know whose approval is missing | [`Status::awaits`], [`NodeEvent::AwaitingApproval`] and [`NodeEvent::Approved`] |
+//! | ask the gateway, tell it something | [`Handle::call`], [`Handle::publish`] |
+//! | be an operator: list, approve, invoke | [`openclaw::operator::Operator`] |
+//!
+//! Delays between attempts are 1 to 30 s there, a request has a deadline ([`Context::deadline`]) and may be cancelled, a failure has a
+//! code ([`Failed::with_code`]), and a lost connection ends the work: the gateway has told whoever asked that the node is gone.
 //!
 //! # From here
 //!

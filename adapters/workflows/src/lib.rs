@@ -39,6 +39,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Contract
+//!
+//! A graph is refused with all its problems at once, or it runs to one [`RunOutcome`]. Work is done only while the run is polled, so
+//! whoever reads events slowly slows the run down, and nothing has to be buffered. A node type that fails ends its run as failed, with
+//! what there is of a result.
+//!
+//! To serve workflows to a gateway, give an engine to `NodeBuilder::workflows` of `clawnode-tokio`: the example
+//! [`workflows`](https://github.com/clawnode/clawnode/blob/main/examples/tokio/workflows.rs) does it, and the
+//! [cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) has the rest of what a node can do.
+//!
 //! A new node type is one file under `nodes` and one line in its list, see [`NodeType`].
 
 #![forbid(unsafe_code)]

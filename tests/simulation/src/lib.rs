@@ -10,6 +10,37 @@
 //! every node is ready again in time, and every request is answered. A rule that is broken is a [`Violation`], a value with the
 //! seed that replays it.
 //!
+//! ```text
+//!   Simulation::new(mix, seed)  -- one thread, no sockets, no clock but the world's -->  Report
+//!
+//!   +--------------------+      +-------------------+      +-------------------+
+//!   | Handlers, yours or |      | network:          |      | gateway:          |
+//!   | made up            | <==> | delay, portions,  | <==> | a Peer for each   |
+//!   | Node 0, 1, 2 ...   |      | stalls, cuts      |      | connection        |
+//!   | journal, clocks    |      +-------------------+      | requests you plan |
+//!   +--------------------+                                 +-------------------+
+//!              \___________________ rules, checked at every step ___________/
+//! ```
+//!
+//! # Contract
+//!
+//! A seed and what you describe are all that a run depends on: no clock, no thread, no order of a hash map. Do not bring such things in
+//! with handlers of your own, and a seed that fails will fail as often as you look at it. [`Simulation::run`] never panics over what the
+//! world did: look at [`Report::violations`].
+//!
+//! # Ten lines
+//!
+//! ```
+//! use clawnode_simulation::{Mix, Simulation};
+//!
+//! for seed in 0..10 {
+//!     let report = Simulation::new(Mix::Hostile, seed).nodes(3).run();
+//!     if let Some(violation) = report.violations.first() {
+//!         panic!("seed {seed}: {violation}");
+//!     }
+//! }
+//! ```
+//!
 //! # Explore
 //!
 //! ```text
@@ -93,6 +124,9 @@
 //! may lose its memory, and a request with it. Work may be cancelled, and then ends with a failure. In the openclaw dialect
 //! ([`Simulation::dialect`]) a request also ends without an answer when its connection does, when its time is over, or when whoever
 //! asked does not want it any more.
+//!
+//! [The cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md#simulation) has a shorter one, among
+//! recipes for everything else that nodes are made for.
 //!
 //! # What a mix does to a world
 //!
