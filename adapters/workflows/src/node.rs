@@ -48,6 +48,8 @@ pub struct NodeType {
     aliases: Vec<String>,
     /// The inputs that a streaming node reads itself.
     reads: Vec<String>,
+    /// Whether inputs that a node adds are outputs, too.
+    passes_inputs_on: bool,
     pub(crate) role: Role,
     pub(crate) behaviour: Behaviour,
 }
@@ -77,6 +79,7 @@ impl NodeType {
             metadata,
             aliases: Vec::new(),
             reads: Vec::new(),
+            passes_inputs_on: false,
             role: Role::Regular,
             behaviour: Behaviour::Nothing,
         }
@@ -146,6 +149,19 @@ impl NodeType {
     pub fn dynamic_outputs(mut self) -> Self {
         self.metadata.supports_dynamic_outputs = true;
         self
+    }
+
+    /// The same type, which gives each property that a node adds by an output of its name.
+    #[must_use]
+    pub(crate) fn pass_inputs_on(mut self) -> Self {
+        self.metadata.is_dynamic = true;
+        self.metadata.supports_dynamic_outputs = true;
+        self.passes_inputs_on = true;
+        self
+    }
+
+    pub(crate) fn passes_inputs_on(&self) -> bool {
+        self.passes_inputs_on
     }
 
     /// A plain function from the properties to the outputs, called once per set of inputs.
