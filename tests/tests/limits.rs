@@ -117,7 +117,7 @@ const TABLE: &[Row] = &[
     both("MAX_JSON_PATH_DEPTH", "8", "adapters/workflows/tests/nodes_text.rs::the_work_of_a_json_path_is_bounded"),
     both("MAX_JSON_PATH_VISITS", "10,000,000", "adapters/workflows/tests/nodes_text.rs::the_work_of_a_json_path_is_bounded"),
     both("MAX_INDENT", "10", "adapters/workflows/tests/nodes_list.rs::json_is_read_and_written"),
-    both("MAX_DATES", "100,000", "adapters/workflows/tests/nodes_date.rs::the_number_of_dates_is_bounded"),
+    both("MAX_DATES", "36,525", "adapters/workflows/tests/nodes_date.rs::the_number_of_dates_is_bounded"),
     both("POLL_BUDGET", "256", "adapters/workflows/tests/engine.rs::an_endless_stream_lets_its_host_work"),
     both("DRAIN_BUDGET", "10,000", "adapters/workflows/tests/budgets.rs::what_is_under_way_when_a_node_fails_goes_on_for_its_budget_and_no_longer"),
     both("MAX_NODE_UPDATE_VALUE", "16 KiB", "adapters/workflows/src/engine/event.rs::large_values_are_described"),

@@ -94,7 +94,7 @@
 //! | speak whichever dialect the gateway speaks | [`openclaw_or_nodetool`](clawnode_runtime::NodeBuilder::openclaw_or_nodetool) |
 //! | keep the key elsewhere than in memory | [`openclaw::Signer`] |
 //! | keep the device's token | [`openclaw::DeviceTokens`] |
-//! | know whose approval is missing | [`Status::awaits`], [`NodeEvent::AwaitingApproval`] and [`NodeEvent::Approved`] |
+//! | know whose approval is missing | [`Handle::connection`]: [`Connection::WaitingForApproval`] |
 //! | ask the gateway, tell it something | [`Handle::call`], [`Handle::publish`] |
 //! | be an operator: list, approve, invoke | [`openclaw::operator::Operator`] |
 //!

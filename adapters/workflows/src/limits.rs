@@ -87,8 +87,8 @@ pub const MAX_JSON_PATH_VISITS: usize = 10_000_000;
 /// `JSON.stringify` takes at most.
 pub const MAX_INDENT: usize = 10;
 
-/// Dates of one `DateRange`: each day of 273 years.
-pub const MAX_DATES: usize = 100_000;
+/// Dates of one `DateRange`: each day of a hundred years.
+pub const MAX_DATES: usize = 36_525;
 
 /// Node steps and events that one poll of a run handles before it lets its host run other work.
 pub const POLL_BUDGET: u32 = 256;

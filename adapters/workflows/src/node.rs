@@ -54,6 +54,8 @@ pub struct NodeType {
     feedback: Vec<String>,
     /// Whether a streaming node gives at most one value for each it reads.
     forwards: bool,
+    /// Whether inputs that a node adds are outputs, too.
+    passes_inputs_on: bool,
     pub(crate) role: Role,
     pub(crate) behaviour: Behaviour,
 }
@@ -86,6 +88,7 @@ impl NodeType {
             catches: None,
             feedback: Vec::new(),
             forwards: false,
+            passes_inputs_on: false,
             role: Role::Regular,
             behaviour: Behaviour::Nothing,
         }
@@ -155,6 +158,19 @@ impl NodeType {
     pub fn dynamic_outputs(mut self) -> Self {
         self.metadata.supports_dynamic_outputs = true;
         self
+    }
+
+    /// The same type, which gives each property that a node adds by an output of its name.
+    #[must_use]
+    pub(crate) fn pass_inputs_on(mut self) -> Self {
+        self.metadata.is_dynamic = true;
+        self.metadata.supports_dynamic_outputs = true;
+        self.passes_inputs_on = true;
+        self
+    }
+
+    pub(crate) fn passes_inputs_on(&self) -> bool {
+        self.passes_inputs_on
     }
 
     /// A plain function from the properties to the outputs, called once per set of inputs.

@@ -291,6 +291,9 @@ impl<'a> Check<'a> {
                 return Some(declared.unwrap_or_else(|_| TypeDescriptor::any()));
             }
         }
+        if self.passes_on(name, node, kind) {
+            return Some(TypeDescriptor::any());
+        }
         let names = kind.metadata().outputs.iter().map(|output| output.name.as_str());
         let message = format!(
             "edge {edge} starts at output {name:?}, which node {} ({}) does not have; it has {}",
@@ -300,6 +303,14 @@ impl<'a> Check<'a> {
         );
         self.error(Problem::new(ProblemKind::UnknownSourceHandle, message).at_edge(edge));
         None
+    }
+
+    /// Whether `name` is an input that was added to the node, of a type that passes such inputs
+    /// on by an output of the same name, which graphs do not declare.
+    fn passes_on(&self, name: &str, node: &Node, kind: &NodeType) -> bool {
+        kind.passes_inputs_on()
+            && kind.find_property(name).is_none()
+            && (node.has_dynamic_input(name) || self.connected.contains(&(node.id.as_str(), name)))
     }
 
     fn target_type(&mut self, edge: &Edge, node: &Node, kind: &NodeType) -> Option<TypeDescriptor> {

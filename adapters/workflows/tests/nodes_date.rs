@@ -155,15 +155,15 @@ fn dates_are_calculated_with() {
 
 #[test]
 fn the_number_of_dates_is_bounded() {
-    // 100,000 days and 99,999 steps.
+    // 36,525 days and as many steps less one.
     let range = |end: &str| {
         let data = json!({"start_date": "1900-01-01", "end_date": end});
         outputs_of("lib.date.DateRange", data, json!({}), &["output"])
     };
-    let most = range("2173-10-15").unwrap();
+    let most = range("2000-01-01").unwrap();
     assert_eq!(most["output"][0].as_array().map(Vec::len), Some(MAX_DATES));
-    let error = range("2173-10-16").unwrap_err();
-    assert!(error.contains("more than 100000 dates; raise step_days or make it"), "{error}");
+    let error = range("2000-01-02").unwrap_err();
+    assert!(error.contains("more than 36525 dates; raise step_days or make it"), "{error}");
 }
 
 #[test]
@@ -244,4 +244,68 @@ fn dates_are_moved_and_written_by_a_pattern() {
         }))
     );
     assert!(format(json!(null), "YYYY").unwrap_err().contains("date is no date"));
+}
+
+#[test]
+fn periods_have_a_start_and_an_end() {
+    let boundary = "lib.date.BoundaryTime";
+    let of = |date: &str, period: &str, boundary: &str| json!({"input_datetime": date, "period": period, "boundary": boundary});
+    let mut sunday = of("2026-11-26T08:30", "week", "start");
+    sunday["start_monday"] = false.into();
+    let (midnight, last) = ((0, 0, 0), (23, 59, 59));
+    check(&[
+        (
+            boundary,
+            json!({"input_datetime": "2026-11-26T08:30"}),
+            Ok(datetime((2026, 11, 26), midnight, 0)),
+        ),
+        (boundary, of("2026-11-26", "day", "end"), Ok(datetime((2026, 11, 26), last, 999_999))),
+        (boundary, of("2026-11-26", "week", "start"), Ok(datetime((2026, 11, 23), midnight, 0))),
+        (boundary, of("2026-11-29", "week", "end"), Ok(datetime((2026, 11, 29), last, 999_999))),
+        (boundary, sunday, Ok(datetime((2026, 11, 22), midnight, 0))),
+        (boundary, of("2024-02-10", "month", "end"), Ok(datetime((2024, 2, 29), last, 999_999))),
+        (boundary, of("2026-11-26", "year", "start"), Ok(datetime((2026, 1, 1), midnight, 0))),
+        (boundary, of("2026-11-26", "year", "end"), Ok(datetime((2026, 12, 31), last, 999_999))),
+        (boundary, of("9999-12-29", "week", "end"), Err("the week leads out of the years")),
+        (boundary, json!({}), Err("input_datetime is no date")),
+    ]);
+
+    let quarter = |date: &str| {
+        let all = ["quarter", "quarter_start", "quarter_end"];
+        outputs_of("lib.date.GetQuarter", json!({"input_datetime": date}), json!({}), &all)
+    };
+    for (date, number, start, end) in [
+        ("2024-02-10", 1, (2024, 1, 1), (2024, 3, 31)),
+        ("2026-12-31T23:59", 4, (2026, 10, 1), (2026, 12, 31)),
+    ] {
+        assert_eq!(
+            quarter(date),
+            Ok(json!({
+                "quarter": [number], "quarter_start": [datetime(start, midnight, 0)],
+                "quarter_end": [datetime(end, midnight, 0)],
+            }))
+        );
+    }
+    assert!(quarter("").unwrap_err().contains("input_datetime is no date"));
+
+    let start_end = |date: &str, unit: &str| {
+        let data = json!({"date": date, "unit": unit});
+        let all = ["start_iso", "end_iso", "start", "end"];
+        let outputs = outputs_of("lib.datetime.StartEnd", data, json!({}), &all)?;
+        Ok::<_, String>([outputs["start_iso"][0].clone(), outputs["end_iso"][0].clone()])
+    };
+    for (unit, start, end) in [
+        ("millisecond", "2026-11-26T07:30:15.250Z", "2026-11-26T07:30:15.250Z"),
+        ("second", "2026-11-26T07:30:15.000Z", "2026-11-26T07:30:15.999Z"),
+        ("minute", "2026-11-26T07:30:00.000Z", "2026-11-26T07:30:59.999Z"),
+        ("hour", "2026-11-26T07:00:00.000Z", "2026-11-26T07:59:59.999Z"),
+        ("day", "2026-11-25T23:00:00.000Z", "2026-11-26T22:59:59.999Z"),
+        ("week", "2026-11-21T23:00:00.000Z", "2026-11-28T22:59:59.999Z"),
+        ("month", "2026-10-31T23:00:00.000Z", "2026-11-30T22:59:59.999Z"),
+        ("year", "2025-12-31T23:00:00.000Z", "2026-12-31T22:59:59.999Z"),
+    ] {
+        let found = start_end("2026-11-26T08:30:15.250+01:00", unit);
+        assert_eq!(found, Ok([json!(start), json!(end)]), "{unit}");
+    }
+    assert!(start_end("", "day").unwrap_err().contains("date is no date"));
 }

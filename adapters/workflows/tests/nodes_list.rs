@@ -175,6 +175,7 @@ fn paths_lead_to_values_of_a_type() {
         (str, at("user.name"), Ok(json!("Ada"))),
         (str, at("user.tags.1.id"), Ok(json!("7"))),
         (str, at("user.tags.2"), Ok(json!(""))),
+        (str, at("user.tags.+0"), Ok(json!(""))),
         (str, or("nothing", json!("none")), Ok(json!("none"))),
         (str, or("", json!("none")), Ok(json!("none"))),
         (int, at("n"), Ok(json!(42))),

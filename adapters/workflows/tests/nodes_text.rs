@@ -4,8 +4,9 @@ mod common;
 
 use std::task::{Context, Poll, Waker};
 
-use clawnode_workflows::limits::{
-    MAX_COLLECTED, MAX_JSON_PATH, MAX_JSON_PATH_DEPTH, MAX_REGEX_TEXT, MAX_TEXT,
+use clawnode_workflows::{
+    Edge, Node,
+    limits::{MAX_COLLECTED, MAX_JSON_PATH, MAX_JSON_PATH_DEPTH, MAX_REGEX_TEXT, MAX_TEXT},
 };
 use common::{check, error_of, graph, of, outputs_of, results, start};
 use serde_json::{Value, json};
@@ -264,14 +265,14 @@ fn variables_are_filled_in() {
     let fill = |kind: &str, data: Value, variables: Value| {
         outputs_of(kind, data, variables, &["output"]).map(|outputs| outputs["output"][0].clone())
     };
-    let variables = json!({"name": "Ada", "n": 2, "inner": "{name} {{ name }}"});
+    let variables = json!({"name": "Ada", "n": 2, "1": 1, "": 1, "inner": "{name} {{ name }}"});
     for (text, expected) in [
         ("plain", "plain"),
         ("Hi {{ name }}, {name}!", "Hi Ada, Ada!"),
         ("{{ name|upper }} {{ n + 1 }}", "ADA 3"),
         ("{inner}", "{name} {{ name }}"),
         ("{\"json\": {n} } {unknown} {", "{\"json\": 2 } {unknown} {"),
-        ("{n}}", "{n}}"),
+        ("{n}} {} {1}", "{n}} {} {1}"),
         ("{{name}}{name}{{ name }}", "AdaAdaAda"),
     ] {
         let prompt = fill("nodetool.text.Prompt", json!({"prompt": text}), variables.clone());
@@ -305,9 +306,16 @@ fn a_prompt_passes_its_variables_on() {
         ],
         &["p.output -> o.value", "p.a -> v.value"],
     );
+    let error = start(graph.clone()).unwrap_err().to_string();
+    assert!(error.contains("starts at output \"a\", which node p"), "{error}");
     graph.nodes[0].dynamic_properties = json!({"a": [1]}).as_object().unwrap().clone();
-    graph.nodes[0].dynamic_outputs = json!({"a": {"type": "any"}}).as_object().unwrap().clone();
-    assert_eq!(results(graph), json!({"r": ["[1]"], "v": [[1]]}));
+    assert_eq!(results(graph.clone()), json!({"r": ["[1]"], "v": [[1]]}));
+
+    graph.nodes[0].dynamic_properties.clear();
+    graph.nodes.push(Node::new("s", "nodetool.control.Collection"));
+    graph.nodes[3].data = json!({"items": [1, 2]}).as_object().unwrap().clone();
+    graph.edges.push(Edge::new("s", "output", "p", "a"));
+    assert_eq!(results(graph), json!({"r": ["1", "2"], "v": [1, 2]}));
 }
 
 #[test]

@@ -71,8 +71,13 @@ pub(in crate::nodes) fn datetime_value(moment: &Zoned) -> Value {
 
 /// `outputs` with a date as ISO 8601 text in UTC and as milliseconds since 1970.
 pub(in crate::nodes) fn with_text(outputs: Outputs, moment: &Zoned) -> Outputs {
-    let timestamp = moment.timestamp();
-    outputs.with("iso", format!("{timestamp:.3}")).with("epoch_ms", timestamp.as_millisecond())
+    let milliseconds = moment.timestamp().as_millisecond();
+    outputs.with("iso", iso(moment)).with("epoch_ms", milliseconds)
+}
+
+/// A date as ISO 8601 text in UTC, to the millisecond.
+pub(in crate::nodes) fn iso(moment: &Zoned) -> String {
+    format!("{:.3}", moment.timestamp())
 }
 
 /// A date and time at an offset of so many seconds.

@@ -89,7 +89,8 @@ fn walk(data: Value, path: &str) -> Option<Value> {
     let found = path.split('.').try_fold(data, |value, key| match value {
         Value::Object(mut map) => map.remove(key),
         Value::Array(mut items) => {
-            let place = key.parse::<usize>().ok().filter(|place| *place < items.len())?;
+            let digits = key.bytes().all(|byte| byte.is_ascii_digit());
+            let place = key.parse().ok().filter(|place| digits && *place < items.len())?;
             Some(items.swap_remove(place))
         }
         _ => None,

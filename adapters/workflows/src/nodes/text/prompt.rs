@@ -12,11 +12,10 @@ pub(in crate::nodes) fn node() -> NodeType {
         "nodetool.text.Prompt",
         "Prompt",
         "Fills a text with the inputs added to the node: `{{ name }}` with any Jinja filter, or \
-         `{name}`. Each input also leaves by an output of its name, if the node has one.",
+         `{name}`. Each input also leaves by an output of its name.",
     )
     .property(Property::str("prompt", "").describe("The text with its variables."))
-    .dynamic()
-    .dynamic_outputs()
+    .pass_inputs_on()
     .output("output", TypeDescriptor::str())
     .compute(|p: Prompt| {
         let text = template::render_braces(&p.prompt, &p.variables)?;

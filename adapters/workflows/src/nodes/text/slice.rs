@@ -33,11 +33,9 @@ pub(in crate::nodes) fn node() -> NodeType {
         if p.step == 0 {
             return Err("step is 0; use 1 for every character, or -1 to go backwards".into());
         }
-        let (mut start, mut stop) = (Some(p.start), Some(p.stop));
-        if p.stop == 0 && (p.step > 0 || p.start == 0) {
-            stop = None;
-            start = start.filter(|_| p.step > 0);
-        }
+        let to_the_end = p.stop == 0 && (p.step > 0 || p.start == 0);
+        let start = (p.step > 0 || !to_the_end).then_some(p.start);
+        let stop = (!to_the_end).then_some(p.stop);
         let characters: Vec<char> = p.text.chars().collect();
         let taken = python::slice(characters.len(), start, stop, p.step);
         Ok(taken.map(|at| characters[at]).collect::<String>())

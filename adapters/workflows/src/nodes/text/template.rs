@@ -75,7 +75,7 @@ pub(super) fn render_braces(
         let (name, after) = rest.split_at(end);
         let stands_alone =
             !template[..at].ends_with('{') && after.starts_with('}') && !after.starts_with("}}");
-        if stands_alone && variables.contains_key(name) {
+        if stands_alone && is_name(name) && variables.contains_key(name) {
             doubled += &template[done..at];
             doubled += &format!("{{{{ {name} }}}}");
             done = at + name.len() + 2;
@@ -83,6 +83,11 @@ pub(super) fn render_braces(
     }
     doubled += &template[done..];
     render(&doubled, variables)
+}
+
+/// Whether Jinja reads these characters as a name, not as a number or as nothing.
+fn is_name(characters: &str) -> bool {
+    characters.chars().next().is_some_and(|c| !c.is_ascii_digit())
 }
 
 /// Whether Jinja takes `c` as a part of a variable's name.
