@@ -6,7 +6,6 @@ use std::time::Duration;
 use clawnode_commands::examples;
 use clawnode_gateway::Status;
 use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission, Submitted};
-use clawnode_store::{JobStatus, NewJob, Store};
 use clawnode_tokio::{Runtime as _, Tokio};
 use clawnode_workflows::{RunRequest, RunStatus, Workflow};
 use serde_json::value::{RawValue, to_raw_value};
@@ -173,7 +172,7 @@ fn submission(options: &options::Run) -> Result<Submission, Failure> {
     Ok(submission.request_id(request_id))
 }
 
-fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     let seed = Tokio.seed();
     seed[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -201,46 +200,6 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
 }
 
 /// The values for the workflow's inputs. With the workflow at hand, its inputs decide what a value is.
-/// Runs a workflow of the store as a job of it.
-pub(crate) async fn kept(
-    store: Store,
-    user: &str,
-    workflow: Workflow,
-    given: &[(String, String)],
-    quiet: bool,
-) -> Result<(), Failure> {
-    let mut job = NewJob::new(random_id(), user);
-    job.workflow_id = Some(workflow.id.clone());
-    job.params = given_params(given, Some(&workflow))?;
-    let mut request = RunRequest::new(&job.id, workflow.graph);
-    request.workflow_id.clone_from(&job.workflow_id);
-    request.params.clone_from(&job.params);
-    let id = job.id.clone();
-    store.create_job(job)?;
-    store.start_job(&id)?;
-    let mut run = match workflows::engine().run(request) {
-        Ok(run) => run,
-        Err(invalid) => {
-            store.finish_job(&id, JobStatus::Failed, Some(&chain(&invalid)))?;
-            return Err(Failure::new(FAILED, chain(&invalid)));
-        }
-    };
-    while let Some(event) = run.next_event().await {
-        if let Some(line) = describe(event.update_type, &event.data).filter(|_| !quiet) {
-            note(&line);
-        }
-    }
-    let outcome = run.into_outcome().ok_or_else(|| Failure::new(FAILED, "the run has no end"))?;
-    let status = match outcome.status {
-        RunStatus::Completed => JobStatus::Completed,
-        _ => JobStatus::Failed,
-    };
-    store.finish_job(&id, status, outcome.error.as_deref())?;
-    let result = to_raw_value(&outcome.to_result())?;
-    let status = if status == JobStatus::Completed { Status::Completed } else { Status::Failed };
-    finish(status, Some(result), outcome.error)
-}
-
 fn params(
     options: &options::Run,
     workflow: Option<&Workflow>,

@@ -3,17 +3,22 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use clawnode_commands::RunWorkflow;
+use clawnode_gateway::Status;
 use clawnode_store::{Put, Query, Store};
-use clawnode_workflows::{Workflow, validate};
+use clawnode_workflows::{RunStatus, Workflow, validate};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::catalog::{print, print_json};
-use crate::error::{FAILED, Failure, chain};
+use crate::error::{FAILED, Failure, INTERRUPTED, chain};
 use crate::kept::{failed, note_next, stem, to_read, to_write};
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
-use crate::output::note;
+use crate::output::{describe, finish, note};
+use crate::run::{given_params, random_id};
+use crate::signals;
 use crate::table::{Table, fields};
-use crate::workflows;
+use crate::workflows::{self, Service};
 
 pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
     let kept::Workflow { kept, command } = &options;
@@ -41,11 +46,7 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
         }
         WorkflowCommand::Show { id } => show(kept, &find(&to_read(kept)?, kept, id)?),
         WorkflowCommand::Validate { id } => check(kept, &find(&to_read(kept)?, kept, id)?),
-        WorkflowCommand::Run { id, params, quiet } => {
-            let store = to_write(kept)?;
-            let workflow = find(&store, kept, id)?;
-            crate::run::kept(store, user, workflow, params, *quiet).await
-        }
+        WorkflowCommand::Run { id, params, quiet } => run_here(kept, id, params, *quiet).await,
         WorkflowCommand::Remove { ids } => {
             let store = to_write(kept)?;
             for id in ids {
@@ -178,6 +179,44 @@ fn check(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
         }
         false => Err(Failure::new(FAILED, format!("{} cannot run as it is", workflow.id))),
     }
+}
+
+/// Runs a workflow as a job, which is cancelled when this is interrupted, or by `clawnode jobs cancel`.
+async fn run_here(
+    kept: &Kept,
+    id: &str,
+    given: &[(String, String)],
+    quiet: bool,
+) -> Result<(), Failure> {
+    let signal = signals::first()?;
+    let store = to_write(kept)?;
+    let params = given_params(given, Some(&find(&store, kept, id)?))?;
+    let jobs = workflows::jobs(store);
+    let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));
+    let request = RunWorkflow { workflow_id: id.to_owned(), params: Some(params), user_id: None };
+    let mut run = jobs.run_workflow(&kept.user_id, request, random_id())?;
+    let ended = async {
+        while let Some(event) = run.next_event().await {
+            if let Some(line) = describe(event.update_type, &event.data).filter(|_| !quiet) {
+                note(&line);
+            }
+        }
+        run.finish().await
+    };
+    let outcome = tokio::select! {
+        outcome = ended => Some(outcome?),
+        () = signal => None,
+    };
+    watch.abort();
+    let Some(outcome) = outcome else {
+        jobs.stop().await;
+        return Err(Failure::new(INTERRUPTED, "interrupted; the job is cancelled"));
+    };
+    let (status, error) = match outcome.status {
+        RunStatus::Completed => (Status::Completed, None),
+        status => (Status::Failed, Some(format!("the run was {status}"))),
+    };
+    finish(status, Some(to_raw_value(&outcome.to_result())?), outcome.error.or(error))
 }
 
 fn find(store: &Store, kept: &Kept, id: &str) -> Result<Workflow, Failure> {

@@ -40,9 +40,7 @@ impl Service {
 
     /// A service for the usual user, without workflows, that keeps nothing.
     pub(crate) fn in_memory() -> Result<Self, Failure> {
-        let commands = Commands::new(engine(), Store::in_memory()?);
-        let jobs = Jobs::new(commands, OnTokio(Handle::current()));
-        Ok(Self { jobs, user_id: DEFAULT_USER_ID.to_owned() })
+        Ok(Self { jobs: jobs(Store::in_memory()?), user_id: DEFAULT_USER_ID.to_owned() })
     }
 
     /// Cancels what other processes want cancelled, for as long as the program runs.
@@ -77,6 +75,11 @@ impl Spawn for OnTokio {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         self.0.spawn_blocking(work);
     }
+}
+
+/// The jobs of a store, with its workflows and no others.
+pub(crate) fn jobs(store: Store) -> Jobs {
+    Jobs::new(Commands::new(engine(), store), OnTokio(Handle::current()))
 }
 
 /// The embedded engine with all node types of this program.

@@ -1,6 +1,8 @@
 //! What is kept in the data folder: workflows, jobs and assets, by the program as its users run it.
 #![allow(dead_code, reason = "not every test program uses all that they share")]
 
+#![allow(dead_code, reason = "not every test program uses all that they share")]
+
 mod common;
 
 use std::fs;
@@ -8,7 +10,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use clawnode_store::{Level, LogRow, NewJob, Store};
-use common::{clawnode, stderr, stdout_json};
+use common::{Process, TOKEN, clawnode, stderr, stdout_json, wait_until};
 use serde_json::{Value, json};
 
 /// A workflow in the form that NodeTool exports, with keys that this program has no use for, in an order of their own.
@@ -268,4 +270,61 @@ fn a_held_store_can_be_read_and_copied_and_not_written() {
         (&job["status"], &job["error"]),
         (&json!("failed"), &json!("the node ended while the job ran"))
     );
+}
+
+/// A workflow that is busy for minutes.
+fn endless() -> String {
+    let values: Vec<usize> = (0..5_000).collect();
+    let template = "{% for i in range(20000) %}{% endfor %}{{ item }}";
+    json!({
+        "id": "endless",
+        "graph": {
+            "nodes": [
+                {"id": "list", "type": "nodetool.constant.List", "data": {"value": values}},
+                {"id": "each", "type": "nodetool.control.ForEach"},
+                {"id": "text", "type": "nodetool.text.FormatText", "data": {"template": template}, "dynamic_properties": {"item": null}},
+                {"id": "out", "type": "nodetool.output.Output", "data": {"name": "text"}}
+            ],
+            "edges": [
+                {"source": "list", "sourceHandle": "output", "target": "each", "targetHandle": "input_list"},
+                {"source": "each", "sourceHandle": "output", "target": "text", "targetHandle": "item"},
+                {"source": "text", "sourceHandle": "output", "target": "out", "targetHandle": "value"}
+            ]
+        }
+    })
+    .to_string()
+}
+
+#[test]
+fn a_job_of_a_running_node_is_seen_and_cancelled_from_outside() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("endless.json", &endless())]);
+    let data_dir = folder.data_dir();
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let mut node = Process::node(&address, &["--data-dir", data_dir.to_str().unwrap()]);
+    let url = format!("http://{address}");
+    let ask = ["run", "--gateway", &url, "--auth-token", TOKEN, "--workflow-id", "endless"];
+    let running = || {
+        wait_until("a running job", || {
+            let jobs = folder.json(&["jobs", "list"]);
+            let job = &jobs["jobs"][0];
+            (job["status"] == "running").then(|| job["id"].as_str().unwrap().to_owned())
+        })
+    };
+
+    let mut asking = clawnode(&ask).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let job_id = running();
+    let (code, text) = folder.failure(&["jobs", "cancel", &job_id]);
+    assert!(code == Some(0) && text.contains("is cancelled"), "{text}");
+    assert_eq!(folder.json(&["jobs", "show", &job_id])["status"], "cancelled");
+    assert_eq!(asking.wait().unwrap().code(), Some(1));
+
+    let mut asking = clawnode(&ask).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let job_id = running();
+    node.kill();
+    let job = folder.json(&["jobs", "show", &job_id]);
+    assert_eq!(job["status"], "failed");
+    assert_eq!(job["error"], "the node ended while the job ran");
+    asking.kill().unwrap();
+    asking.wait().unwrap();
 }
