@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use clawnode_store::{
     EventRow, Job, JobStatus, Level, LogRow, NewAsset, NewJob, Put, Query, Store, StoreError,
@@ -334,4 +335,25 @@ fn a_backup_is_the_store_at_one_moment_while_others_write() {
         assert_eq!(job.id, n.to_string());
     }
     assert_eq!(store.jobs("1", None, &query).unwrap().rows.len(), 200);
+}
+
+#[test]
+fn what_costs_no_fsync_is_in_the_database_file_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data_dir, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let store = open(&data_dir);
+    store.begin_job(NewJob::new("job", "1")).unwrap();
+    store.log("job", LogRow::new(Level::Info, "hello"));
+    fs::create_dir(&copy).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // Without the write-ahead log there is only what has settled.
+        fs::copy(data_dir.join("store.db"), copy.join("store.db")).unwrap();
+        let logs = Store::open_to_read(&copy).and_then(|store| store.job_logs("1", "job", 9));
+        if logs.is_ok_and(|logs| logs.len() == 1) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it never settles");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
