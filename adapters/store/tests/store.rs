@@ -67,6 +67,19 @@ fn a_workflow_is_replaced_by_the_next_with_its_id_and_keeps_its_place() {
 }
 
 #[test]
+fn many_workflows_are_kept_together_or_not_at_all() {
+    let store = Store::in_memory().unwrap();
+    let bare = r#"{"nodes": [], "edges": []}"#;
+    let refused = store.put_workflow_files("1", [(bare, "a"), ("{}", "b")]);
+    assert!(matches!(refused, Err(StoreError::Workflow(_))));
+    assert!(store.workflows("1", &Query::default()).unwrap().rows.is_empty());
+    let kept = store.put_workflow_files("1", [(bare, "a"), (GREETING, "b"), (bare, "a")]).unwrap();
+    let done: Vec<_> = kept.iter().map(|(workflow, put)| (workflow.id.as_str(), *put)).collect();
+    assert_eq!(done, [("a", Put::Created), ("greet", Put::Created), ("a", Put::Unchanged)]);
+    assert_eq!(store.put_workflow_files("1", []).unwrap(), []);
+}
+
+#[test]
 fn a_query_finds_names_descriptions_and_tags_before_the_limit_counts() {
     let store = Store::in_memory().unwrap();
     for (id, name) in [("a", "Écouter"), ("b", "read 100%"), ("c", "écouter_2"), ("d", "other")] {
