@@ -1,6 +1,5 @@
 //! What is kept in the data folder: workflows, jobs and assets, by the program as its users run it.
 #![allow(dead_code, reason = "not every test program uses all that they share")]
-#![allow(dead_code, reason = "not every test program uses all that they share")]
 
 mod common;
 
