@@ -117,6 +117,8 @@ fn an_exported_workflow_comes_back_to_the_byte() {
     let changed = folder.file("changed.json", &EXPORTED.replace("\"Shout\"", "\"Cry\""));
     let (code, text) = folder.failure(&["workflow", "import", &changed]);
     assert!(code == Some(2) && text.contains("--replace"), "{text}");
+    let (code, text) = folder.failure(&["workflow", "import", &changed, &file, "--user-id", "new"]);
+    assert!(code == Some(2) && text.contains("another workflow"), "{text}");
     folder.text(&["workflow", "import", "--replace", &changed]);
     let list = folder.text(&["workflow", "list"]);
     assert!(
