@@ -20,7 +20,7 @@ use crate::error::{Failure, REFUSED, chain};
 use crate::options::{self, Protocol, Token};
 use crate::pairing::{self, Pairing};
 use crate::workflows::Service;
-use crate::{signals, system, workflows};
+use crate::{kept, signals, system, workflows};
 
 /// Is a node until a signal, or until the gateway will not have it.
 pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failure> {
@@ -120,7 +120,7 @@ fn store(options: &options::Connect, data: &DataDir) -> Result<Store, Failure> {
     if options.in_memory {
         return Ok(Store::in_memory()?);
     }
-    let store = Store::open(data.path()).map_err(|error| match error {
+    let store = kept::open(data.path()).map_err(|error| match error {
         StoreError::Held { .. } => {
             Failure::usage(format!("{error} with --data-dir; or give --in-memory, to keep nothing"))
         }

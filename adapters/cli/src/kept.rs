@@ -11,16 +11,21 @@ use crate::error::{Failure, chain};
 use crate::options::kept::{Backup, Kept};
 use crate::output::note;
 
-/// The store to write to. Another command may hold it for a moment; a node that runs holds it to its end.
-pub(crate) fn to_write(kept: &Kept) -> Result<Store, Failure> {
-    let data = DataDir::open(kept.data_dir.as_deref())?;
+/// Opens the store for writing. Another command may hold it for a moment; a node that runs holds it to its end.
+pub(crate) fn open(data_dir: &Path) -> Result<Store, StoreError> {
     let patience = Instant::now() + PATIENCE;
     loop {
-        match Store::open(data.path()) {
+        match Store::open(data_dir) {
             Err(StoreError::Held { .. }) if Instant::now() < patience => sleep(PAUSE),
-            opened => return opened.map_err(failed),
+            opened => return opened,
         }
     }
+}
+
+/// The store to write to.
+pub(crate) fn to_write(kept: &Kept) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    open(data.path()).map_err(failed)
 }
 
 /// The store to read, whoever holds it. Nobody has to wait for a reader.

@@ -1,7 +1,8 @@
 //! `clawnode workflow`: the workflows of the data folder.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clawnode_commands::RunWorkflow;
 use clawnode_gateway::Status;
@@ -63,26 +64,28 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
     }
 }
 
-/// Keeps the files, all of them or none that cannot be used.
-fn import(kept: &Kept, files: &[std::path::PathBuf], replace: bool) -> Result<(), Failure> {
+/// Keeps the files, all of them or none.
+fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> {
     let read: Vec<(String, Workflow)> =
         files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     let store = to_write(kept)?;
     let user = &kept.user_id;
-    if !replace {
-        for (text, workflow) in &read {
-            let there = store.workflow_file(user, &workflow.id).map_err(failed)?;
-            if there.is_some_and(|there| there != *text) {
-                return Err(Failure::usage(format!(
-                    "there is another workflow {} already; --replace takes its place",
-                    workflow.id
-                )));
-            }
+    let mut texts = BTreeMap::new();
+    for (text, workflow) in read.iter().filter(|_| !replace) {
+        let there = match texts.insert(&workflow.id, text) {
+            Some(before) => Some(before.clone()),
+            None => store.workflow_file(user, &workflow.id).map_err(failed)?,
+        };
+        if there.is_some_and(|there| there != *text) {
+            return Err(Failure::usage(format!(
+                "there is another workflow {} already; --replace takes its place",
+                workflow.id
+            )));
         }
     }
+    let files = read.iter().map(|(text, workflow)| (text.as_str(), workflow.id.as_str()));
     let mut imported = Vec::new();
-    for (text, workflow) in &read {
-        let (_, put) = store.put_workflow_file(user, text, &workflow.id).map_err(failed)?;
+    for (workflow, put) in store.put_workflow_files(user, files).map_err(failed)? {
         let done = match put {
             Put::Created => "imported",
             Put::Replaced => "replaced",

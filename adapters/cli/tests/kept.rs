@@ -1,6 +1,5 @@
 //! What is kept in the data folder: workflows, jobs and assets, by the program as its users run it.
 #![allow(dead_code, reason = "not every test program uses all that they share")]
-#![allow(dead_code, reason = "not every test program uses all that they share")]
 
 mod common;
 
@@ -118,6 +117,8 @@ fn an_exported_workflow_comes_back_to_the_byte() {
     let changed = folder.file("changed.json", &EXPORTED.replace("\"Shout\"", "\"Cry\""));
     let (code, text) = folder.failure(&["workflow", "import", &changed]);
     assert!(code == Some(2) && text.contains("--replace"), "{text}");
+    let (code, text) = folder.failure(&["workflow", "import", &changed, &file, "--user-id", "new"]);
+    assert!(code == Some(2) && text.contains("another workflow"), "{text}");
     folder.text(&["workflow", "import", "--replace", &changed]);
     let list = folder.text(&["workflow", "list"]);
     assert!(

@@ -435,7 +435,10 @@ impl Row {
         let store = jobs.store();
         if let Err(error) = create(store, job) {
             jobs.0.state().live.remove(&job_id);
-            return Err(error.into());
+            return Err(match error {
+                StoreError::Exists { .. } => CommandError::JobExists { id: job_id },
+                error => error.into(),
+            });
         }
         let recorder = Recorder::new(store.clone(), &job_id);
         let jobs = jobs.clone();

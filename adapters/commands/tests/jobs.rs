@@ -222,7 +222,8 @@ fn a_run_that_cannot_start_leaves_a_failed_job_with_the_reason() {
 fn a_job_id_is_taken_once() {
     let world = World::new();
     run(&world, "greet", "job-1").unwrap();
-    assert!(run(&world, "greet", "job-1").is_err());
+    let error = run(&world, "greet", "job-1").unwrap_err();
+    assert_eq!(error.to_string(), "there is a job job-1 already");
     assert_eq!(world.job("job-1")["status"], "completed");
 }
 

@@ -100,6 +100,7 @@ proptest! {
             }
         }
         let mut expected: Vec<String> = (0..first).rev().map(|number| format!("j{number}")).collect();
+        prop_assert!(!seen.iter().any(|id| id.starts_with("theirs")), "{seen:?}");
         seen.retain(|id| id.starts_with('j'));
         prop_assert_eq!(&mut seen, &mut expected);
     }

@@ -1,6 +1,6 @@
 //! Assets: files that workflows and people keep, in folders.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -400,11 +400,7 @@ impl IncomingFile {
         folder::make(assets_dir)?;
         folder::make(&incoming)?;
         let path = incoming.join(id);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(StoreError::io(&path))?;
+        let mut file = folder::create_private(&path).map_err(StoreError::io(&path))?;
         let place = assets_dir.join(id);
         let mut written = Self { path, place, size: 0, published: false };
         let size = copy(content, &mut file, MOST_ASSET_BYTES)

@@ -16,7 +16,9 @@ impl Lock {
     pub(crate) fn take(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(LOCK);
         let failed = |source| StoreError::Io { path: path.clone(), source };
-        let mut file = private_file(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = private(&mut options).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -48,13 +50,24 @@ pub(crate) fn make(path: &Path) -> Result<(), StoreError> {
     builder.create(path).map_err(StoreError::io(path))
 }
 
-/// Opens the file, which is made for its owner's eyes only where it is missing.
-pub(crate) fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+/// Makes a new file for its owner's eyes only.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().write(true).create_new(true)).open(path)
+}
+
+/// Makes the file where it is missing. One that is there is not even opened: closing it would take SQLite's locks on it away
+/// (SQLite, "How To Corrupt An SQLite Database File", section 2.2).
+pub(crate) fn ensure_private(path: &Path) -> io::Result<()> {
+    match create_private(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+fn private(options: &mut OpenOptions) -> &OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 fn noted_holder(file: &mut File) -> String {

@@ -41,12 +41,11 @@
 //!
 //! - What returns a `Result` is on the disk when it returns, also after a loss of power. Calls that come together share one
 //!   `fsync`.
-//! - The status of a job costs no `fsync` ([`Store::begin_job`], [`Store::start_job`], [`Store::finish_job`]): it survives the end
-//!   of the process, and a loss of power may take it back by one or two. A job that is unfinished then is failed by the next
-//!   [`Store::open`], as every interrupted one.
-//! - Logs and events are queued. They reach the database in the order of the calls, and before any later write. A transaction
-//!   of nothing but these costs no `fsync`: they survive the end of the process, and a loss of power takes those since the last
-//!   other write.
+//! - The status of a job costs no `fsync` of its own ([`Store::begin_job`], [`Store::start_job`], [`Store::finish_job`]): when the
+//!   call returns, it survives the end of the process. It is on the disk within a second; a loss of power before may take it back.
+//!   A job that is unfinished then is failed by the next [`Store::open`], as every interrupted one.
+//! - Logs and events are queued. They reach the database in the order of the calls, and before any later write, and cost no
+//!   `fsync` of their own either: one a second, at most, for all of them.
 //! - The queue has a bound ([`limits::MOST_WAITING_ROWS`], [`limits::MOST_WAITING_BYTES`]). When the disk is so slow that it is
 //!   full, the newest row is dropped, and the job's log says how many were.
 

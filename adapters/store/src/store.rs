@@ -63,7 +63,7 @@ impl Store {
         let held = Lock::take(data_dir)?;
         let path = data_dir.join(DATABASE);
         // SQLite gives its other files the mode of this one.
-        folder::private_file(&path).map_err(StoreError::io(&path))?;
+        folder::ensure_private(&path).map_err(StoreError::io(&path))?;
         let mut connection = Connection::open_with_flags(&path, WRITE)?;
         prepare(&connection)?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -158,7 +158,7 @@ impl Store {
         }
         folder::make(to)?;
         let path = to.join(DATABASE);
-        folder::private_file(&path).map_err(StoreError::io(&path))?;
+        folder::ensure_private(&path).map_err(StoreError::io(&path))?;
         self.flush()?;
         let mut copy = Connection::open_with_flags(&path, WRITE)?;
         self.read(|connection| {

@@ -48,7 +48,8 @@ impl Store {
     /// [`StoreError::TooLarge`] beyond [`MOST_WORKFLOW_BYTES`]; [`StoreError::Empty`] without an id or a user; when the database
     /// fails.
     pub fn put_workflow(&self, user: &str, workflow: &Workflow) -> Result<Put, StoreError> {
-        self.put(user, workflow, serde_json::to_string(workflow)?)
+        let new = NewWorkflow::of(workflow, serde_json::to_string(workflow)?)?;
+        Ok(self.put(user, vec![new])?.remove(0))
     }
 
     /// Keeps a workflow as the text of its file, to the byte, and returns what the text says. `name` is the id and the name of a
@@ -64,9 +65,27 @@ impl Store {
         text: &str,
         name: &str,
     ) -> Result<(Workflow, Put), StoreError> {
-        let workflow = parse(text, name)?;
-        let put = self.put(user, &workflow, text.to_owned())?;
-        Ok((workflow, put))
+        Ok(self.put_workflow_files(user, [(text, name)])?.remove(0))
+    }
+
+    /// Keeps many workflows as [`put_workflow_file`](Self::put_workflow_file), each with its name: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// As for one, for the first that cannot be kept.
+    pub fn put_workflow_files<'a>(
+        &self,
+        user: &str,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Vec<(Workflow, Put)>, StoreError> {
+        let mut workflows = Vec::new();
+        let mut new = Vec::new();
+        for (text, name) in files {
+            let workflow = parse(text, name)?;
+            new.push(NewWorkflow::of(&workflow, text.to_owned())?);
+            workflows.push(workflow);
+        }
+        Ok(workflows.into_iter().zip(self.put(user, new)?).collect())
     }
 
     /// A workflow of a user, if there is one with that id.
@@ -133,8 +152,37 @@ impl Store {
         })
     }
 
-    fn put(&self, user: &str, workflow: &Workflow, json: String) -> Result<Put, StoreError> {
+    fn put(&self, user: &str, new: Vec<NewWorkflow>) -> Result<Vec<Put>, StoreError> {
         named("the user of a workflow", user)?;
+        let user = user.to_owned();
+        self.write(move |connection| {
+            let mut done = Vec::with_capacity(new.len());
+            for workflow in &new {
+                let put = match file(connection, &user, &workflow.row.id)? {
+                    Some(kept) if kept == workflow.json => Put::Unchanged,
+                    Some(_) => Put::Replaced,
+                    None => Put::Created,
+                };
+                if put != Put::Unchanged {
+                    insert(connection, &user, workflow)?;
+                }
+                done.push(put);
+            }
+            Ok(done)
+        })
+    }
+}
+
+/// A workflow that is to be kept.
+struct NewWorkflow {
+    row: WorkflowRow,
+    /// Whether the time in the row is the file's.
+    has_own_time: bool,
+    json: String,
+}
+
+impl NewWorkflow {
+    fn of(workflow: &Workflow, json: String) -> Result<Self, StoreError> {
         named("the id of a workflow", &workflow.id)?;
         StoreError::bounded("the workflow", json.len(), MOST_WORKFLOW_BYTES)?;
         let now = now();
@@ -146,26 +194,12 @@ impl Store {
             created_at: workflow.created_at.clone().unwrap_or_else(|| now.clone()),
             updated_at: workflow.updated_at.clone().unwrap_or(now),
         };
-        let (user, has_own_time) = (user.to_owned(), workflow.created_at.is_some());
-        self.write(move |connection| {
-            let put = match file(connection, &user, &row.id)? {
-                Some(kept) if kept == json => return Ok(Put::Unchanged),
-                Some(_) => Put::Replaced,
-                None => Put::Created,
-            };
-            insert(connection, &user, &row, has_own_time, &json)?;
-            Ok(put)
-        })
+        Ok(Self { row, has_own_time: workflow.created_at.is_some(), json })
     }
 }
 
-fn insert(
-    connection: &Connection,
-    user: &str,
-    row: &WorkflowRow,
-    has_own_time: bool,
-    json: &str,
-) -> Result<(), StoreError> {
+fn insert(connection: &Connection, user: &str, new: &NewWorkflow) -> Result<(), StoreError> {
+    let NewWorkflow { row, has_own_time, json } = new;
     let WorkflowRow { id, name, description, tags, created_at, updated_at } = row;
     let searched = format!("{name}\n{description}\n{}", tags.join("\n")).to_lowercase();
     let tags = serde_json::to_string(tags)?;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -26,8 +27,22 @@ impl Writer {
             let queue = Arc::clone(&queue);
             move || {
                 let mut durable = None;
-                while let Some(batch) = queue.next() {
-                    write(&lock(&connection), batch, &mut durable, &queue);
+                let mut unsettled_since: Option<Instant> = None;
+                loop {
+                    match queue.next(unsettled_since.map(|since| since + SETTLED_WITHIN)) {
+                        Next::Batch(batch) => {
+                            write(&lock(&connection), batch, &mut durable, &queue);
+                            unsettled_since = match durable {
+                                Some(true) => None,
+                                _ => unsettled_since.or_else(|| Some(Instant::now())),
+                            };
+                        }
+                        Next::Settle => {
+                            settle(&lock(&connection));
+                            unsettled_since = None;
+                        }
+                        Next::End => return,
+                    }
                 }
             }
         })?;
@@ -126,6 +141,14 @@ impl std::fmt::Debug for Task {
     }
 }
 
+/// What the thread does next.
+enum Next {
+    Batch(Batch),
+    /// Bring what was written without waiting for the disk there.
+    Settle,
+    End,
+}
+
 struct Batch {
     items: Vec<Item>,
     lost: BTreeMap<String, u64>,
@@ -155,15 +178,26 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// What to write next; `None` when there is nothing and will be nothing.
-    fn next(&self) -> Option<Batch> {
+    /// What to do next. What was written must settle at `settle_at`, if nothing does it before.
+    fn next(&self, settle_at: Option<Instant>) -> Next {
         let mut waiting = self.lock();
         // What was lost is told with the next write: on its own it would be tried for ever on a full disk.
         while waiting.items.is_empty() {
             if waiting.closed {
-                return None;
+                return Next::End;
             }
-            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let left = settle_at.map(|at| at.saturating_duration_since(Instant::now()));
+            waiting = match left {
+                None => self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Next::Settle,
+                Some(left) => {
+                    let waited = self.filled.wait_timeout(waiting, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        if settle_at.is_some_and(|at| at <= Instant::now()) {
+            return Next::Settle;
         }
         let count = waiting.items.len().min(MOST_BATCHED);
         let items: Vec<Item> = waiting.items.drain(..count).collect();
@@ -178,7 +212,7 @@ impl Queue {
             true => std::mem::take(&mut waiting.lost),
             false => BTreeMap::new(),
         };
-        Some(Batch { items, lost })
+        Next::Batch(Batch { items, lost })
     }
 
     fn lose(&self, lost: BTreeMap<String, u64>) {
@@ -247,6 +281,15 @@ fn write(connection: &Connection, batch: Batch, durable: &mut Option<bool>, queu
     }
 }
 
+/// Brings what was written so far to the disk.
+fn settle(connection: &Connection) {
+    let result = connection.query_one("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    if let Err(error) = result {
+        // It is in the write-ahead log all the same, and the next one may succeed.
+        tracing::warn!(%error, "the store cannot be brought to the disk");
+    }
+}
+
 fn begin(
     connection: &Connection,
     waited_for: bool,
@@ -277,6 +320,9 @@ fn lost_row(count: u64) -> Record {
     Record::Log(LogRow::new(Level::Warning, message))
 }
 
+/// How long what nobody waits for may be on its way to the disk.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -298,6 +344,13 @@ mod tests {
     fn counts(queue: &Queue) -> (usize, u64) {
         let waiting = queue.lock();
         (waiting.items.len(), waiting.lost.values().sum())
+    }
+
+    fn next(queue: &Queue) -> Batch {
+        match queue.next(None) {
+            Next::Batch(batch) => batch,
+            Next::Settle | Next::End => panic!("something waits"),
+        }
     }
 
     fn event() -> Record {
@@ -330,10 +383,22 @@ mod tests {
         for _ in 0..=MOST_BATCHED {
             queue.push_record("job", event());
         }
-        assert_eq!(queue.next().unwrap().items.len(), MOST_BATCHED);
-        assert_eq!(queue.next().unwrap().items.len(), 1);
+        assert_eq!(next(&queue).items.len(), MOST_BATCHED);
+        assert_eq!(next(&queue).items.len(), 1);
         let waiting = queue.lock();
         assert_eq!((waiting.records, waiting.record_bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_due_settles_before_more_is_written() {
+        let queue = Queue::default();
+        queue.push_record("job", event());
+        let now = Instant::now();
+        assert!(matches!(queue.next(Some(now)), Next::Settle));
+        assert!(matches!(queue.next(Some(now + SETTLED_WITHIN)), Next::Batch(_)));
+        assert!(matches!(queue.next(Some(now)), Next::Settle));
+        queue.lock().closed = true;
+        assert!(matches!(queue.next(None), Next::End));
     }
 
     #[test]
@@ -342,7 +407,7 @@ mod tests {
         let queue = Queue::default();
         queue.lock().lost.insert("job".to_owned(), 7);
         queue.push_record("job", event());
-        let batch = queue.next().unwrap();
+        let batch = next(&queue);
         // There are no tables: the transaction fails, and one record more is lost.
         write(&connection, batch, &mut None, &queue);
         assert_eq!(queue.lock().lost["job"], 8);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use clawnode_store::{
     EventRow, Job, JobStatus, Level, LogRow, NewAsset, NewJob, Put, Query, Store, StoreError,
@@ -63,6 +64,19 @@ fn a_workflow_is_replaced_by_the_next_with_its_id_and_keeps_its_place() {
     assert_eq!(names, ["bare", "Salut"]);
     assert_eq!(rows[1].created_at, made);
     assert_eq!(store.workflow_file("1", "greet").unwrap().unwrap(), renamed);
+}
+
+#[test]
+fn many_workflows_are_kept_together_or_not_at_all() {
+    let store = Store::in_memory().unwrap();
+    let bare = r#"{"nodes": [], "edges": []}"#;
+    let refused = store.put_workflow_files("1", [(bare, "a"), ("{}", "b")]);
+    assert!(matches!(refused, Err(StoreError::Workflow(_))));
+    assert!(store.workflows("1", &Query::default()).unwrap().rows.is_empty());
+    let kept = store.put_workflow_files("1", [(bare, "a"), (GREETING, "b"), (bare, "a")]).unwrap();
+    let done: Vec<_> = kept.iter().map(|(workflow, put)| (workflow.id.as_str(), *put)).collect();
+    assert_eq!(done, [("a", Put::Created), ("greet", Put::Created), ("a", Put::Unchanged)]);
+    assert_eq!(store.put_workflow_files("1", []).unwrap(), []);
 }
 
 #[test]
@@ -334,4 +348,25 @@ fn a_backup_is_the_store_at_one_moment_while_others_write() {
         assert_eq!(job.id, n.to_string());
     }
     assert_eq!(store.jobs("1", None, &query).unwrap().rows.len(), 200);
+}
+
+#[test]
+fn what_costs_no_fsync_is_in_the_database_file_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data_dir, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    let store = open(&data_dir);
+    store.begin_job(NewJob::new("job", "1")).unwrap();
+    store.log("job", LogRow::new(Level::Info, "hello"));
+    fs::create_dir(&copy).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // Without the write-ahead log there is only what has settled.
+        fs::copy(data_dir.join("store.db"), copy.join("store.db")).unwrap();
+        let logs = Store::open_to_read(&copy).and_then(|store| store.job_logs("1", "job", 9));
+        if logs.is_ok_and(|logs| logs.len() == 1) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it never settles");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -119,11 +119,11 @@ pub(super) async fn openclaw(
         Ok((node, asks)) => (Ok(node), asks),
         Err(why) => (Err(why), None),
     };
-    if let (Outcome::NotMade, Err(why)) = (&attempt.outcome, &listed) {
-        if why.contains("refuses this operator") {
-            let cure = "correct the token or password; what is wrong with it stands above";
-            report.failed(OPERATOR, why.clone(), cure);
-        }
+    if let (Outcome::NotMade, Err(why)) = (&attempt.outcome, &listed)
+        && why.contains("refuses this operator")
+    {
+        let cure = "correct the token or password; what is wrong with it stands above";
+        report.failed(OPERATOR, why.clone(), cure);
     }
     attempt.approval(report, listed.as_ref().ok().and_then(Option::as_ref), asks.as_deref()).await;
     commands(report, &attempt, &listed, patient.options);
