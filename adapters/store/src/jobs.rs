@@ -116,9 +116,7 @@ impl NewJob {
             params: Map::new(),
         }
     }
-}
 
-impl NewJob {
     fn checked(self) -> Result<Self, StoreError> {
         named("the id of a job", &self.id)?;
         named("the user of a job", &self.user_id)?;
