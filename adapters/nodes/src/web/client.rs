@@ -15,7 +15,9 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use super::address::is_public;
-use crate::access::{Access, AllowedHost};
+#[cfg(feature = "http")]
+use crate::access::Access;
+use crate::access::AllowedHost;
 use crate::limits::shown_bytes;
 use crate::text::cut;
 
@@ -29,6 +31,7 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     /// What workflows may ask.
+    #[cfg(feature = "http")]
     pub(crate) fn of(access: &Access) -> Self {
         Self {
             hosts: access.hosts().to_vec(),
@@ -38,6 +41,7 @@ impl Allowed {
     }
 
     /// Whatever URL it is given, wherever that is, and nothing that it points to.
+    #[cfg(feature = "models")]
     pub(crate) fn trusted() -> Self {
         let any = "*".parse().expect("it is every host");
         Self { hosts: vec![any], private_addresses: true, redirects: 0 }
@@ -290,7 +294,7 @@ fn chain(error: &dyn Error) -> String {
 /// How long a server may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http", feature = "models"))]
 mod tests {
     use super::*;
 
