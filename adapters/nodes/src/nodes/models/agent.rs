@@ -28,19 +28,22 @@ pub(super) fn node(models: &Models) -> NodeType {
          conversation; a node that wants one of them fails and says so.",
     )
     .property(model())
-    .property(Property::one_of("mode", &["loop", "plan", "multi-agent"]))
+    .property(
+        Property::one_of("mode", &["loop", "plan", "multi-agent"])
+            .describe("How it works; only loop is supported."),
+    )
     .property(
         Property::str("system", "You are a friendly assistant").describe("What the model is."),
     )
     .property(Property::str("prompt", "").describe("What the model is asked."))
-    .property(Property::list("tools"))
-    .property(Property::list("image"))
-    .property(Property::list("audio"))
+    .property(Property::list("tools").describe("Not supported: leave it empty."))
+    .property(Property::list("image").describe("Not supported: leave it empty."))
+    .property(Property::list("audio").describe("Not supported: leave it empty."))
     .property(
         Property::list("history")
             .describe("What was said before, oldest first: objects with role and content."),
     )
-    .property(Property::str("thread_id", ""))
+    .property(Property::str("thread_id", "").describe("Not supported: leave it empty."))
     .property(Property::int("max_tokens", 8192).describe("The most tokens of the answer."))
     .output("text", TypeDescriptor::str())
     .output("chunk", TypeDescriptor::new("chunk"))
