@@ -2,7 +2,9 @@
 
 use std::env;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+#[cfg(feature = "files")]
+use std::path::Path;
+use std::path::{Component, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -64,6 +66,7 @@ impl Place {
     }
 
     /// A path below the folder as a workflow can use it again.
+    #[cfg(feature = "files")]
     pub(crate) fn shown(&self, below: &Path) -> String {
         let tidy: PathBuf =
             below.components().filter(|part| !matches!(part, Component::CurDir)).collect();
@@ -92,6 +95,7 @@ impl Place {
     }
 
     /// The path as it was given.
+    #[cfg(feature = "files")]
     pub(crate) fn given(&self) -> &str {
         &self.given
     }

@@ -46,10 +46,12 @@ mod text;
 #[cfg(feature = "__web")]
 mod web;
 
+#[cfg(feature = "__web")]
 use std::sync::Arc;
 
+#[cfg(feature = "__web")]
 use async_lock::Semaphore;
-use clawnode_workflows::NodeLibrary;
+use clawnode_workflows::{NodeLibrary, NodeType};
 
 pub use access::{Access, AllowedHost, InvalidHost, ModelService, UnusableFolder};
 pub use limits::Limits;
@@ -59,21 +61,25 @@ pub use models::{Model, UnlistedModels, list_models};
 /// Adds the node types of all features to a library. They use what `access` allows, however often and at once within its
 /// [`Limits`], which count for all of them together.
 pub fn register(library: &mut NodeLibrary, access: &Access) {
+    // Without any feature nothing asks for it.
+    let _ = access;
+    #[cfg(feature = "__web")]
     let requests = Arc::new(Semaphore::new(access.bounds().requests_at_once));
-    let mut all = Vec::new();
-    #[cfg(feature = "http")]
-    all.extend(nodes::http::all(access, &requests));
-    #[cfg(feature = "code")]
-    all.extend(nodes::code::all(access));
-    #[cfg(feature = "commands")]
-    all.extend(nodes::commands::all(access));
-    #[cfg(feature = "files")]
-    all.extend(nodes::files::all(access));
-    #[cfg(feature = "models")]
-    all.extend(nodes::models::all(access, &requests));
-    #[cfg(feature = "sqlite")]
-    all.extend(nodes::sqlite::all(access));
-    for node in all {
-        library.register(node);
+    let groups: &[Vec<NodeType>] = &[
+        #[cfg(feature = "http")]
+        nodes::http::all(access, &requests),
+        #[cfg(feature = "code")]
+        nodes::code::all(access),
+        #[cfg(feature = "commands")]
+        nodes::commands::all(access),
+        #[cfg(feature = "files")]
+        nodes::files::all(access),
+        #[cfg(feature = "models")]
+        nodes::models::all(access, &requests),
+        #[cfg(feature = "sqlite")]
+        nodes::sqlite::all(access),
+    ];
+    for node in groups.iter().flatten() {
+        library.register(node.clone());
     }
 }

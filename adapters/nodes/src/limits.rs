@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of one HTTP answer after decompression. 16 MiB: an answer becomes one value in memory, and in messages.
     pub response_bytes: usize,
-    /// Bytes of the body of one HTTP request. 16 MiB, as for answers.
+    /// Bytes of the body of one HTTP request, those to models included. 16 MiB, as for answers.
     pub request_bytes: usize,
     /// Time from the start of a request to the last byte of its answer, redirects included. 30 s, as NodeTool has it.
     pub request_time: Duration,

@@ -122,6 +122,11 @@ impl Models {
         if let Some(most) = question.max_tokens.filter(|most| *most > 0) {
             body["max_tokens"] = most.into();
         }
+        let body = body.to_string();
+        if body.len() > self.limits.request_bytes {
+            let most = shown_bytes(self.limits.request_bytes);
+            return Err(format!("what the model is asked is larger than {most}").into());
+        }
         let (sender, pieces) = bounded(MOST_WAITING_PIECES);
         let models = self.clone();
         let end = runtime::spawn(async move {
@@ -154,17 +159,16 @@ impl Models {
         &self,
         service: &ModelService,
         path: &str,
-        body: Option<Value>,
+        body: Option<String>,
         read: impl AsyncFnOnce(Response) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
         let url = format!("{}{path}", service.url.trim_end_matches('/'));
         self.client
             .request(&url, async |client, url| {
                 let mut request: RequestBuilder = match &body {
-                    Some(body) => client
-                        .post(url)
-                        .header(CONTENT_TYPE, "application/json")
-                        .body(body.to_string()),
+                    Some(body) => {
+                        client.post(url).header(CONTENT_TYPE, "application/json").body(body.clone())
+                    }
                     None => client.get(url),
                 };
                 if let Some(key) = &service.key {

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
 /// Runs `work` there. Dropping the future drops the work.
+#[cfg(feature = "__web")]
 pub(crate) async fn run<F, T>(work: F) -> Result<T, NodeError>
 where
     F: Future<Output = Result<T, NodeError>> + Send + 'static,

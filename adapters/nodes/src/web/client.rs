@@ -15,7 +15,9 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use super::address::is_public;
-use crate::access::{Access, AllowedHost};
+#[cfg(feature = "http")]
+use crate::access::Access;
+use crate::access::AllowedHost;
 use crate::limits::shown_bytes;
 use crate::text::cut;
 
@@ -29,6 +31,7 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     /// What workflows may ask.
+    #[cfg(feature = "http")]
     pub(crate) fn of(access: &Access) -> Self {
         Self {
             hosts: access.hosts().to_vec(),
@@ -38,6 +41,7 @@ impl Allowed {
     }
 
     /// Whatever URL it is given, wherever that is, and nothing that it points to.
+    #[cfg(feature = "models")]
     pub(crate) fn trusted() -> Self {
         let any = "*".parse().expect("it is every host");
         Self { hosts: vec![any], private_addresses: true, redirects: 0 }
@@ -289,3 +293,64 @@ fn chain(error: &dyn Error) -> String {
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+#[cfg(all(test, feature = "http", feature = "models"))]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    fn redirected(allowed: &Allowed, from: &str, to: &str) -> Result<(), String> {
+        let checked = allowed.check_redirect(Some(&url(from)), &url(to), 1);
+        checked.map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn a_redirect_is_checked_like_a_url_and_never_leaves_tls() {
+        let access = Access::default().allow_host("*".parse().unwrap());
+        let allowed = Allowed::of(&access);
+        for (from, to, said) in [
+            ("http://a.test/", "https://b.test/", None),
+            ("https://a.test/", "https://b.test/", None),
+            ("http://a.test/", "http://b.test/", None),
+            ("https://a.test/", "http://a.test/", Some("from https to http")),
+            ("http://a.test/", "http://127.0.0.1/", Some("no public address")),
+            ("http://a.test/", "http://[::ffff:169.254.169.254]/", Some("no public address")),
+            ("http://a.test/", "ftp://a.test/", Some("http:// or https://")),
+        ] {
+            match (redirected(&allowed, from, to), said) {
+                (Ok(()), None) => {}
+                (Err(error), Some(said)) => assert!(error.contains(said), "{to}: {error}"),
+                (result, _) => panic!("{from} {to}: {result:?}"),
+            }
+        }
+        let only = Access::default().allow_host("a.test".parse().unwrap());
+        let error =
+            redirected(&Allowed::of(&only), "http://a.test/", "http://b.test/").unwrap_err();
+        assert!(error.contains("--allow-host b.test"), "{error}");
+        assert!(redirected(&Allowed::trusted(), "https://a.test/", "https://a.test/x").is_err());
+    }
+
+    #[test]
+    fn of_a_name_only_the_allowed_addresses_are_connected_to() {
+        let resolve = |access: &Access| {
+            let resolver = Resolver(Arc::new(Allowed::of(access)));
+            let name = "localhost".parse().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime
+                .block_on(resolver.resolve(name))
+                .map(Iterator::count)
+                .map_err(|error| error.to_string())
+        };
+        let error = resolve(&Access::default()).unwrap_err();
+        assert!(
+            error.contains("the host localhost is at")
+                && error.contains("--allow-private-addresses"),
+            "{error}"
+        );
+        assert!(resolve(&Access::default().allow_private_addresses()).unwrap() > 0);
+    }
+}

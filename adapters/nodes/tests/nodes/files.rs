@@ -320,3 +320,16 @@ fn folders_are_entered_as_deep_as_the_bound_and_no_deeper() {
     fs::create_dir(folders.allowed("1/2/3")).unwrap();
     assert!(list(&folders).unwrap_err().contains("more than 2 deep"));
 }
+
+#[test]
+fn no_journal_is_written_that_sqlite_would_follow() {
+    let folders = Folders::new();
+    fs::write(folders.allowed("real-wal"), "").unwrap();
+    for path in
+        ["a.db-journal", "a.db-wal", "A.DB-SHM", "sub/a.db-journal", "real-wal", "a.db-journal. ."]
+    {
+        let error = folders.write(path, "x").unwrap_err();
+        assert!(error.contains("SQLite"), "{path}: {error}");
+    }
+    assert!(folders.write("journal", "x").is_ok());
+}

@@ -337,3 +337,32 @@ fn a_run_that_is_dropped_ends_its_request() {
     drop(run);
     ended.recv_timeout(Duration::from_secs(20)).expect("the connection is closed");
 }
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let session = rustls::ServerConnection::new(Arc::new(config.clone())).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let access =
+        Access::default().allow_host("localhost".parse().unwrap()).allow_private_addresses();
+    let error =
+        error_of(&access, "lib.http.GetText", json!({"url": format!("https://localhost:{port}/")}));
+    assert!(error.contains("certificate"), "{error}");
+}

@@ -322,3 +322,21 @@ fn a_list_of_as_many_models_as_the_bound_is_given_and_no_more() {
         assert_eq!(block_on(list_models(&access(&server))).unwrap().len(), expected);
     }
 }
+
+#[test]
+fn an_agent_takes_variables_and_no_more_than_a_request_holds() {
+    let server = says(&["x"]);
+    let data = json!({"prompt": "Classify {{subject}}", "system": "Speak {language}", "subject": "a cat", "language": "Latin"});
+    assert_eq!(last(&access(&server), AGENT, data, &["text"]), Ok(json!("x")));
+    let (_, body) = asked(&server);
+    assert_eq!(body["messages"][0]["content"], "Speak Latin");
+    assert_eq!(body["messages"][1]["content"], "Classify a cat");
+    let size = body.to_string().len();
+    let ask = |most: usize| {
+        let access = access(&server).limits(limits(|limits| limits.request_bytes = most));
+        let data = json!({"prompt": "Classify a cat", "system": "Speak Latin"});
+        last(&access, AGENT, data, &["text"])
+    };
+    assert_eq!(ask(size), Ok(json!("x")));
+    assert!(ask(size - 1).unwrap_err().contains("what the model is asked is larger than"));
+}

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,13 @@ fn write(access: &Access, p: &WriteTextFile) -> Result<String, NodeError> {
     let Some(name) = target.file_name() else {
         return Err(format!("{:?} is no file", place.given()).into());
     };
+    if belongs_to_sqlite(name) {
+        let given = place.given();
+        return Err(format!(
+            "{given:?} has a name that SQLite gives its own files; choose another"
+        )
+        .into());
+    }
     let parent = parent(&target);
     dir.create_dir_all(&parent).map_err(unwritable)?;
     let parent = dir.open_dir(&parent).map_err(unwritable)?;
@@ -82,6 +90,14 @@ fn write(access: &Access, p: &WriteTextFile) -> Result<String, NodeError> {
     };
     written.map_err(unwritable)?;
     Ok(place.shown(&place.below))
+}
+
+/// Whether SQLite would take the file for the journal of a database and do what it says, which includes deleting other files.
+fn belongs_to_sqlite(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_lowercase();
+    // Windows leaves dots and blanks at the end of a name out.
+    let name = name.trim_end_matches(['.', ' ']);
+    ["-journal", "-wal", "-shm"].iter().any(|end| name.ends_with(end))
 }
 
 fn parent(target: &Path) -> PathBuf {
