@@ -300,7 +300,7 @@ fn node_types_are_listed_and_described() {
     let commands = Commands::new(engine(), None);
     let list =
         |args: Value| json!(commands.list_nodes(&parse::<ListNodes>(args).unwrap()).unwrap());
-    assert_eq!(list(json!({}))["count"], 26);
+    assert_eq!(list(json!({}))["count"], 44);
     let text = list(json!({"namespace": "NODETOOL.Text", "limit": 1}));
     assert_eq!(text["count"], 1);
     assert_eq!(text["nodes"][0]["type"], "nodetool.text.Concat");

@@ -326,7 +326,7 @@ impl DataType {
             return Self::Object;
         }
         let is_whole = |value: &Value| value.is_i64() || value.is_u64();
-        let is_date = |value: &Value| value.as_str().is_some_and(|text| is_datetime(text));
+        let is_date = |value: &Value| value.as_str().is_some_and(is_datetime);
         if values.clone().all(is_whole) {
             Self::Int
         } else if values.clone().all(Value::is_number) {
