@@ -1,6 +1,6 @@
 //! Checks a graph before it runs and lists every problem, not just the first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::{Serialize, Serializer};
 
@@ -239,7 +239,7 @@ impl<'a> Check<'a> {
     }
 
     fn edges(&mut self) {
-        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
         for edge in &self.graph.edges {
             if edge.is_control() {
                 let message = format!("edge {edge} is a control edge; only data edges can run");

@@ -309,7 +309,7 @@ fn groups_are_aggregated() {
     let large = table(&["n:int"], json!([[i64::MAX], [1]]));
     assert_eq!(
         of("Aggregate", json!({"dataframe": large}))["data"],
-        json!([[9.223372036854775807e18]])
+        json!([[9.223_372_036_854_776e18]])
     );
     let unknown = json!({"dataframe": people(), "columns": "nowhere"});
     assert_eq!(

@@ -21,12 +21,19 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
+const LOOP: &str = "nodetool.control.Loop";
+
 /// Nodes of all types with arbitrary properties, edges mostly between handles that exist and
-/// mostly forward.
+/// mostly forward; those to `next` and `condition` of a loop also lead back.
 fn any_graph() -> impl Strategy<Value = Graph> {
     let types: Vec<String> =
         NodeLibrary::standard().iter().map(|node| node.name().to_owned()).collect();
-    let node = (prop::sample::select(types), value(), value(), any::<bool>());
+    let kind = prop_oneof![
+        6 => prop::sample::select(types),
+        1 => Just(LOOP.to_owned()),
+        1 => Just("nodetool.control.TryCatch".to_owned()),
+    ];
+    let node = (kind, value(), value(), any::<bool>());
     let edge = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..6_usize, 0..6_usize);
     (prop::collection::vec(node, 1..12), prop::collection::vec(edge, 0..16)).prop_map(build)
 }
@@ -51,7 +58,8 @@ fn build((nodes, edges): (Vec<RandomNode>, Vec<RandomEdge>)) -> Graph {
     }
     for (from, to, output, input) in edges {
         let (mut from, mut to) = (from.index(graph.nodes.len()), to.index(graph.nodes.len()));
-        if from > to && output != 5 {
+        let leads_back = graph.nodes[to].node_type == LOOP && matches!(input, 1 | 2);
+        if from > to && output != 5 && !leads_back {
             std::mem::swap(&mut from, &mut to);
         }
         let metadata =

@@ -13,7 +13,7 @@ pub fn library() -> NodeLibrary {
     library.register(
         NodeType::new("bench.Numbers", "Numbers", "Streams the numbers from 0.")
             .property(Property::int("count", 0))
-            .output("output", TypeDescriptor::int())
+            .output("output", TypeDescriptor::any())
             .generate(|p: Numbers, context: NodeContext| async move {
                 for number in 0..p.count {
                     context.emit("output", Value::from(number)).await;

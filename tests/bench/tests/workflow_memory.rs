@@ -9,11 +9,11 @@ use clawnode_workflows::{Engine, Graph, Run, RunRequest, RunStatus};
 use serde_json::Value;
 
 /// Bytes of a run of four nodes with a stream through them: its plan, the work of its nodes, 3 values at each input and 64 events.
-const STREAM: u64 = 256 << 10;
+const STREAM: u64 = 32 << 10;
 /// Bytes of each node of a chain.
-const NODE: u64 = 8 << 10;
+const NODE: u64 = 4 << 10;
 /// Bytes of a run of three nodes.
-const RUN: u64 = 32 << 10;
+const RUN: u64 = 16 << 10;
 
 fn engine() -> Engine {
     Engine::new(Arc::new(library()))

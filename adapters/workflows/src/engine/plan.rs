@@ -1,7 +1,7 @@
 //! A checked graph made ready to run: indices instead of names, properties complete.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -120,7 +120,7 @@ impl Plan {
     }
 }
 
-fn connected_inputs(graph: &Graph) -> BTreeSet<(&str, &str)> {
+fn connected_inputs(graph: &Graph) -> HashSet<(&str, &str)> {
     let ends = graph.edges.iter().map(|edge| (edge.target.as_str(), edge.target_handle.as_str()));
     ends.collect()
 }
@@ -130,7 +130,7 @@ fn connected_inputs(graph: &Graph) -> BTreeSet<(&str, &str)> {
 fn properties(
     node: &Node,
     node_type: &NodeType,
-    connected: &BTreeSet<(&str, &str)>,
+    connected: &HashSet<(&str, &str)>,
     params: &mut Map<String, Value>,
     problems: &mut Vec<Problem>,
 ) -> Map<String, Value> {

@@ -70,12 +70,14 @@ async fn repeat(
         context.emit("value", value).await;
         context.emit("index", Value::from(index)).await;
         let Some(next) = inputs.next("next").await? else {
-            return Ok(gave_nothing(context, "next", index).await);
+            gave_nothing(context, "next", index).await;
+            return Ok(());
         };
         value = next;
         if has_condition {
             let Some(condition) = inputs.next("condition").await? else {
-                return Ok(gave_nothing(context, "condition", index).await);
+                gave_nothing(context, "condition", index).await;
+                return Ok(());
             };
             if !python::truthy(&condition) {
                 context.emit("done", value).await;

@@ -41,19 +41,18 @@ pub(in crate::nodes) fn node() -> NodeType {
         }
         let mut came = false;
         loop {
-            match inputs.next("value").await {
-                Ok(Some(value)) => give(tried(value)).await,
+            let why = match inputs.next("value").await {
+                Ok(Some(value)) => {
+                    give(tried(value)).await;
+                    came = true;
+                    continue;
+                }
                 Ok(None) if came => return Ok(()),
-                Ok(None) => {
-                    give(Err("no value came".to_owned())).await;
-                    return Ok(());
-                }
-                Err(failure) => {
-                    give(Err(failure.to_string())).await;
-                    return Ok(());
-                }
-            }
-            came = true;
+                Ok(None) => "no value came".to_owned(),
+                Err(failure) => failure.to_string(),
+            };
+            give(Err(why)).await;
+            return Ok(());
         }
     })
     .forwards()

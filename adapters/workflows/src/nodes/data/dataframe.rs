@@ -64,8 +64,8 @@ impl Dataframe {
         let place = self.columns.iter().position(|column| column.name == name);
         place.ok_or_else(|| {
             let names: Vec<&str> =
-                self.columns.iter().take(MOST_NAMES).map(|c| c.name.as_str()).collect();
-            let more = if self.columns.len() > MOST_NAMES { ", ..." } else { "" };
+                self.columns.iter().take(NAMES_SHOWN).map(|c| c.name.as_str()).collect();
+            let more = if self.columns.len() > NAMES_SHOWN { ", ..." } else { "" };
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") + more };
             format!("there is no column {name:?}; the dataframe has {known}").into()
         })
@@ -326,7 +326,7 @@ impl DataType {
             return Self::Object;
         }
         let is_whole = |value: &Value| value.is_i64() || value.is_u64();
-        let is_date = |value: &Value| value.as_str().is_some_and(|text| is_datetime(text));
+        let is_date = |value: &Value| value.as_str().is_some_and(is_datetime);
         if values.clone().all(is_whole) {
             Self::Int
         } else if values.clone().all(Value::is_number) {
@@ -360,4 +360,4 @@ pub(super) fn kind() -> TypeDescriptor {
 }
 
 /// Names of columns that an error shows.
-const MOST_NAMES: usize = 20;
+const NAMES_SHOWN: usize = 20;
