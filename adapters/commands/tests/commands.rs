@@ -17,7 +17,7 @@ use clawnode_commands::{
 };
 use clawnode_store::{Document, NewAsset, Store};
 use clawnode_workflows::{
-    Workflow, WorkflowDirectory,
+    NodeLibrary, Workflow, WorkflowDirectory,
     limits::{MAX_WORKFLOW_FILE, MAX_WORKFLOW_FILES},
 };
 use common::engine;
@@ -281,7 +281,7 @@ fn node_types_are_listed_and_described() {
     let commands = Commands::new(engine(), Store::in_memory().unwrap());
     let list =
         |args: Value| json!(commands.list_nodes("1", &parse::<ListNodes>(args).unwrap()).unwrap());
-    assert_eq!(list(json!({}))["count"], engine().library().len());
+    assert_eq!(list(json!({}))["count"], NodeLibrary::standard().len());
     let first = list(json!({"namespace": "NODETOOL.Boolean", "limit": 1}));
     assert_eq!(first["count"], 1);
     assert_eq!(first["nodes"][0]["type"], "nodetool.boolean.Compare");
