@@ -1,6 +1,7 @@
 //! News of the node, for logs and for whoever listens.
 
-use clawnode_protocol::dialect::{self, openclaw::RefusalCode};
+use clawnode_protocol::dialect;
+use clawnode_protocol::dialect::openclaw::{RefusalCode, Role};
 use clawnode_protocol::node::{Event as NodeEvent, LostReason};
 use tracing::{debug, error, info, warn};
 
@@ -16,14 +17,16 @@ impl<R: Runtime> Driver<R> {
             NodeEvent::Ready => {
                 self.awaits = None;
                 let gateway = self.gateway.url.shown();
+                let is_operator = self
+                    .openclaw
+                    .as_ref()
+                    .is_some_and(|openclaw| matches!(openclaw.config.role, Role::Operator { .. }));
                 match self.core.dialect() {
                     // Whether anything is approved it says later, if at all.
-                    Some(dialect::Name::Openclaw) => {
-                        info!(
-                            gateway,
-                            "registered; it gets the work that the gateway's operator has approved"
-                        );
-                    }
+                    Some(dialect::Name::Openclaw) if !is_operator => info!(
+                        gateway,
+                        "registered; it gets the work that the gateway's operator has approved"
+                    ),
                     _ => info!(gateway, "registered and ready"),
                 }
             }
