@@ -458,6 +458,14 @@ fn a_node_says_what_it_waits_for_and_the_command_to_run() {
 }
 
 #[test]
+fn an_operator_is_ready_when_it_is_let_in() {
+    let (url, _) = openclaw(0, |request| listing(request, json!([]), true));
+    let ask = ["openclaw", "--url", &url, "nodes", "--log", "info"];
+    let asked = no_identity("operator").run(&ask, &[("OPENCLAW_GATEWAY_TOKEN", SECRET)]);
+    assert!(stderr(&asked).contains("registered and ready"), "{}", stderr(&asked));
+}
+
+#[test]
 fn what_the_doctor_declares_is_what_a_node_declares() {
     let (url, asked) = openclaw(0, |_| denial("AUTH_TOKEN_MISSING", json!({})));
     let folder = Folder::new("same");

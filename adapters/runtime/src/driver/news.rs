@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clawnode_protocol::dialect;
+use clawnode_protocol::dialect::openclaw::Role;
 use clawnode_protocol::node::{Event as NodeEvent, Phase};
 use tracing::{debug, error, info, warn};
 
@@ -22,14 +23,16 @@ impl<R: Runtime> Driver<R> {
             }
             NodeEvent::Ready => {
                 let gateway = self.gateway.url.shown();
+                let is_operator = self
+                    .openclaw
+                    .as_ref()
+                    .is_some_and(|openclaw| matches!(openclaw.config.role, Role::Operator { .. }));
                 match self.core.dialect() {
                     // Whether anything is approved it says later, if at all.
-                    Some(dialect::Name::Openclaw) => {
-                        info!(
-                            gateway,
-                            "registered; it gets the work that the gateway's operator has approved"
-                        );
-                    }
+                    Some(dialect::Name::Openclaw) if !is_operator => info!(
+                        gateway,
+                        "registered; it gets the work that the gateway's operator has approved"
+                    ),
                     _ => info!(gateway, "registered and ready"),
                 }
                 return self.enter(Connection::Ready);
