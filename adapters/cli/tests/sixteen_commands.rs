@@ -61,10 +61,14 @@ impl World {
 
     /// The answer of a command, or why it failed.
     fn ask(&self, command: &str, args: Value) -> Result<Value, String> {
+        self.ask_for("ada", command, args)
+    }
+
+    fn ask_for(&self, user: &str, command: &str, args: Value) -> Result<Value, String> {
         self.runtime.block_on(async {
             let client = self.client();
-            let submission =
-                Submission::command(command).input(to_raw_value(&args).expect("it is JSON"));
+            let args = to_raw_value(&args).expect("it is JSON");
+            let submission = Submission::command(command).input(args).user_id(user);
             let submitted = client.submit(&submission).await.expect("the gateway takes it");
             let wait = Some(Duration::from_secs(60));
             let answer = client.result(&submitted.request_id, wait).await.expect("it is known");
@@ -131,7 +135,7 @@ fn each_of_the_sixteen_answers_as_documented() {
         let asset = NewAsset::new("ada", "note.txt");
         store.add_asset(asset, &b"hello"[..]).expect("there is room").id
     };
-    let _node = world.node(&[]);
+    let _node = world.node(&["--allow-user", "bob"]);
     let ask = |command: &str, args: Value| {
         world.ask(command, args).unwrap_or_else(|error| panic!("{command}: {error}"))
     };
@@ -206,10 +210,34 @@ fn each_of_the_sixteen_answers_as_documented() {
         ("get_asset", json!({"asset_id": "none"}), "Asset none not found"),
         ("get_collection", json!({"name": "none"}), "Collection [none] does not exist"),
         ("run_workflow", json!({"workflow_id": "none"}), "Workflow none not found"),
-        ("list_workflows", json!({"user_id": "bob"}), "does not work for user `bob`"),
+        ("list_workflows", json!({"user_id": "bob"}), "the request is made for user \"ada\""),
     ] {
         let error = world.ask(command, args).unwrap_err();
         assert!(error.contains(problem), "{command}: {error}");
+    }
+
+    // Of all this another user sees nothing.
+    for (command, list) in [
+        ("list_workflows", "workflows"),
+        ("list_jobs", "jobs"),
+        ("list_assets", "assets"),
+        ("list_collections", "collections"),
+    ] {
+        let found = world.ask_for("bob", command, json!({})).expect("bob is allowed to ask");
+        assert_eq!(found[list], json!([]), "{command}");
+    }
+    for (command, args) in [
+        ("get_workflow", json!({"workflow_id": "mine"})),
+        ("run_workflow", json!({"workflow_id": "mine"})),
+        ("start_background_job", json!({"workflow_id": "mine"})),
+        ("validate_workflow", json!({"workflow_id": "mine"})),
+        ("get_job", json!({"job_id": ran["job_id"]})),
+        ("get_job_logs", json!({"job_id": ran["job_id"]})),
+        ("get_asset", json!({"asset_id": asset_id})),
+        ("get_collection", json!({"name": "notes"})),
+    ] {
+        let error = world.ask_for("bob", command, args).unwrap_err();
+        assert!(error.contains("not found") || error.contains("does not exist"), "{error}");
     }
 }
 

@@ -9,8 +9,8 @@
 //!
 //! let engine = Engine::new(Arc::new(NodeLibrary::standard()));
 //! let commands = Commands::new(engine, Store::in_memory()?);
-//! let params: ListNodes = parse(serde_json::json!({"namespace": "nodetool.text"}))?;
-//! assert_eq!(commands.list_nodes("1", &params)?.nodes[0].title, "Concatenate Text");
+//! let params: ListNodes = parse(serde_json::json!({"namespace": "nodetool.boolean"}))?;
+//! assert_eq!(commands.list_nodes("1", &params)?.nodes[0].title, "Compare");
 //!
 //! let wrong = parse::<ListNodes>(serde_json::json!({"namspace": "x"})).unwrap_err();
 //! assert!(wrong.to_string().contains("unknown argument `namspace`"));

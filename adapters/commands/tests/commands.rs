@@ -17,7 +17,7 @@ use clawnode_commands::{
 };
 use clawnode_store::{Document, NewAsset, Store};
 use clawnode_workflows::{
-    Workflow, WorkflowDirectory,
+    NodeLibrary, Workflow, WorkflowDirectory,
     limits::{MAX_WORKFLOW_FILE, MAX_WORKFLOW_FILES},
 };
 use common::engine;
@@ -281,11 +281,11 @@ fn node_types_are_listed_and_described() {
     let commands = Commands::new(engine(), Store::in_memory().unwrap());
     let list =
         |args: Value| json!(commands.list_nodes("1", &parse::<ListNodes>(args).unwrap()).unwrap());
-    assert_eq!(list(json!({}))["count"], 26);
-    let text = list(json!({"namespace": "NODETOOL.Text", "limit": 1}));
-    assert_eq!(text["count"], 1);
-    assert_eq!(text["nodes"][0]["type"], "nodetool.text.Concat");
-    assert_eq!(text["nodes"][0]["title"], "Concatenate Text");
+    assert_eq!(list(json!({}))["count"], NodeLibrary::standard().len());
+    let first = list(json!({"namespace": "NODETOOL.Boolean", "limit": 1}));
+    assert_eq!(first["count"], 1);
+    assert_eq!(first["nodes"][0]["type"], "nodetool.boolean.Compare");
+    assert_eq!(first["nodes"][0]["title"], "Compare");
     assert_eq!(list(json!({"namespace": "none"})), json!({"nodes": [], "count": 0}));
 
     let info = |node_type: &str| {

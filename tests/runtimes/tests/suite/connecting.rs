@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,8 +117,7 @@ async fn mistakes_in_the_description_are_named() {
     assert_eq!(build(|node| node.node_id("")), BuildError::EmptyNodeId);
     let own = build(|node| node.metadata("user_id", "me"));
     assert_eq!(own, BuildError::OwnMetadata("user_id".into()));
-    let map = std::collections::BTreeMap::from([((), 1)]);
-    let problem = build(|node| node.metadata("map", &map));
+    let problem = build(|node| node.metadata("map", &BTreeMap::from([(vec![1], 1)])));
     assert!(matches!(problem, BuildError::Metadata(key, _) if key == "map"));
     assert_eq!(build(|node| node.token("a").token_file("b")), BuildError::TwoCredentials);
     assert_eq!(build(|node| node.tls_ca("ca.pem")), BuildError::AuthoritiesWithoutTls);
