@@ -22,6 +22,8 @@ pub(crate) fn run(options: &Assets) -> Result<(), Failure> {
             if name.is_some() && files.len() > 1 {
                 return Err(Failure::usage("--name is for one file; without it each has its own"));
             }
+            // Nothing is added before all of it can be read.
+            files.iter().try_for_each(|file| opened(file).map(drop))?;
             let store = to_write(kept)?;
             let mut added = Vec::new();
             for file in files {
@@ -86,23 +88,28 @@ fn called(file: &Path, name: Option<&str>) -> Result<String, Failure> {
 }
 
 fn add(store: &Store, asset: NewAsset, file: &Path) -> Result<Asset, Failure> {
-    let added = match file.to_str() {
-        Some("-") => store.add_asset(asset, io::stdin().lock()),
-        _ => {
-            let unreadable = |error: io::Error| {
-                Failure::usage(format!("cannot read {}: {error}", file.display()))
-            };
-            let content = File::open(file).map_err(unreadable)?;
-            if content.metadata().map_err(unreadable)?.is_dir() {
-                return Err(Failure::usage(format!(
-                    "{} is a folder; add its files, or make a folder with `clawnode assets folder`",
-                    file.display()
-                )));
-            }
-            store.add_asset(asset, content)
-        }
+    let added = match opened(file)? {
+        Some(content) => store.add_asset(asset, content),
+        None => store.add_asset(asset, io::stdin().lock()),
     };
     added.map_err(failed)
+}
+
+/// A file to read; `None` for stdin.
+fn opened(file: &Path) -> Result<Option<File>, Failure> {
+    if file.as_os_str() == "-" {
+        return Ok(None);
+    }
+    let unreadable =
+        |error: io::Error| Failure::usage(format!("cannot read {}: {error}", file.display()));
+    let content = File::open(file).map_err(unreadable)?;
+    if content.metadata().map_err(unreadable)?.is_dir() {
+        return Err(Failure::usage(format!(
+            "{} is a folder; add its files, or make a folder with `clawnode assets folder`",
+            file.display()
+        )));
+    }
+    Ok(Some(content))
 }
 
 fn get(store: &Store, asset: &Asset, output: Option<&Path>) -> Result<(), Failure> {

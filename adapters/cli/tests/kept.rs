@@ -194,6 +194,9 @@ fn one_user_sees_nothing_of_another() {
 fn a_file_is_kept_as_an_asset() {
     let folder = Folder::new();
     let file = folder.file("note.txt", "remember the milk");
+    let (code, text) = folder.failure(&["assets", "add", &file, "no-such-file"]);
+    assert!(code == Some(2) && text.contains("cannot read no-such-file"), "{text}");
+    assert_eq!(folder.json(&["assets", "list"])["assets"], json!([]));
     let made = folder.json(&["assets", "folder", "Notes"]);
     let notes = made["assets"][0]["id"].as_str().unwrap();
     let added = folder.json(&["assets", "add", &file, "--folder", notes]);

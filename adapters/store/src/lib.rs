@@ -39,8 +39,8 @@
 //!
 //! All writes go through one thread, which takes whatever waits and writes it in one transaction.
 //!
-//! - What returns a `Result` is on the disk when it returns, also after a loss of power. Calls that come together share one
-//!   `fsync`.
+//! - What returns a `Result` is on the disk when it returns, also after a loss of power, but for the status of jobs. Calls that
+//!   come together share one `fsync`.
 //! - The status of a job costs no `fsync` of its own ([`Store::begin_job`], [`Store::start_job`], [`Store::finish_job`]): when the
 //!   call returns, it survives the end of the process. It is on the disk within a second; a loss of power before may take it back.
 //!   A job that is unfinished then is failed by the next [`Store::open`], as every interrupted one.
