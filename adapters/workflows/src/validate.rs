@@ -390,7 +390,8 @@ impl<'a> Check<'a> {
         let circle = find_circle(&next, &incoming);
         let ids: Vec<&str> = circle.iter().map(|&i| self.graph.nodes[i].id.as_str()).collect();
         let message = format!(
-            "the edges form a cycle: {}; only a Loop node may lead back, through its next or condition",
+            "the edges form a cycle: {}; only a Loop node may lead back, through its next or \
+             condition",
             ids.join(" -> ")
         );
         self.error(Problem::new(ProblemKind::Cycle, message));

@@ -38,10 +38,10 @@
 //! An edge to `next` or `condition` of a `Loop` may lead back. The nodes between the outputs of a
 //! loop and these inputs are its body; they run as with `zip_all`, so that each pass gives one value
 //! back also when several edges lead from the loop through the body; what comes in from outside is
-//! the same in every pass. The loop starts a pass when the
-//! one before has come back; what is on its way back when the loop ends is dropped. When all nodes
-//! wait and nothing can come any more, a loop that waits reads the end instead: its body gave
-//! nothing back, and it goes on with its next initial value.
+//! the same in every pass. The loop starts a pass when the one before has come back; what is on its
+//! way back when the loop ends is dropped. When all nodes wait and nothing can come any more, a loop
+//! that waits reads the end instead: its body gave nothing back, and it goes on with its next
+//! initial value.
 
 use std::sync::Arc;
 

@@ -31,8 +31,9 @@ use crate::{
 /// The order of the events depends only on the graph, the parameters and, where nodes wait for
 /// something outside, on what they wait for.
 ///
-/// When a node fails and no `TryCatch` after it catches that, the run still delivers what was already on its way downstream of that
-/// node, drops all other nodes, and ends as [`RunStatus::Failed`] with the outputs so far.
+/// When a node fails and no `TryCatch` after it takes care of that, the run still delivers what
+/// was already on its way downstream of that node, drops all other nodes, and ends as
+/// [`RunStatus::Failed`] with the outputs so far.
 #[must_use = "a run does nothing unless its events are awaited"]
 pub struct Run {
     shared: Arc<Shared>,

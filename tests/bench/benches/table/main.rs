@@ -1,4 +1,4 @@
-//! Measures a node and prints one table: `cargo bench -p clawnode-bench`.
+//! Measures a node and prints one table: `cargo bench -p clawnode-bench --bench table`.
 
 mod loopback;
 mod round_trip;
