@@ -114,7 +114,7 @@ fn a_command_may_take_its_time_and_no_more() {
     let error = error_of(&access, SHELL, json!({"command": "sleep 60"}));
     assert_eq!(error, "the command took longer than 0.3 s and was ended");
     assert!(begin.elapsed() < Duration::from_secs(50));
-    assert!(last(&access, SHELL, json!({"command": "true"}), &["stdout"]).is_ok());
+    assert!(last(&allowed(), SHELL, json!({"command": "true"}), &["stdout"]).is_ok());
 }
 
 #[test]
@@ -157,15 +157,14 @@ fn endless(file: &Path) -> String {
 fn all_that_a_command_started_ends_with_it() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("by-time");
-    let access =
-        allowed().limits(limits(|limits| limits.command_time = Duration::from_millis(500)));
+    let access = allowed().limits(limits(|limits| limits.command_time = Duration::from_secs(3)));
     error_of(&access, SHELL, json!({"command": endless(&file)}));
     assert!(file.exists() && stops_growing(&file), "it goes on after its time");
 
     // What a command leaves running when it ends.
     let file = folder.path().join("left");
     let command = format!(
-        "(while true; do echo x >> {}; sleep 0.05; done) & sleep 0.3; echo done",
+        "(while true; do echo x >> {0}; sleep 0.05; done) & while [ ! -e {0} ]; do sleep 0.05; done; echo done",
         file.display()
     );
     let given = last(&allowed(), SHELL, json!({"command": command}), &["stdout"]);
@@ -180,7 +179,7 @@ fn all_that_a_command_started_ends_with_it() {
         }
     };
     block_on(or(async { while run.next_event().await.is_some() {} }, written));
-    assert!(grows(&file));
+    assert!((0..50).any(|_| grows(&file)));
     drop(run);
     assert!(stops_growing(&file), "it goes on after its run");
 }

@@ -13,7 +13,7 @@ use clawnode_nodes::{Access, Limits};
 use clawnode_workflows::{
     Edge, Engine, Graph, Node, NodeLibrary, Run, RunEvent, RunOutcome, RunRequest, RunStatus,
 };
-use futures_lite::future::{block_on, yield_now};
+use futures_lite::future::{block_on, or, yield_now};
 use serde_json::{Map, Value, json};
 
 pub fn engine(access: &Access) -> Engine {
@@ -179,4 +179,18 @@ pub async fn sleep(time: Duration) {
     while receiver.try_recv().is_err() {
         yield_now().await;
     }
+}
+
+/// Lets a run work until `arrived` has something.
+pub fn run_until<T>(run: &mut Run, arrived: &Receiver<T>) {
+    let ends = async {
+        while run.next_event().await.is_some() {}
+        panic!("the run ended");
+    };
+    let arrives = async {
+        while arrived.try_recv().is_err() {
+            yield_now().await;
+        }
+    };
+    block_on(or(ends, arrives));
 }

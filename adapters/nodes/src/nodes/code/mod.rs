@@ -34,7 +34,7 @@ fn node(access: &Access) -> NodeType {
     NodeType::new(
         "nodetool.code.Code",
         "Code",
-        "Runs JavaScript. It reads the inputs added to the node as `inputs.name`, and gives its outputs by returning an object of them or \
+        "Runs JavaScript.\nIt reads the inputs added to the node as `inputs.name`, and gives its outputs by returning an object of them or \
          by calling `output(name, value)`, as often as it likes; any other value that it returns goes to `output`. It may be async. It \
          reaches no file, no network and no other program. `console.log` writes to the log of the run.",
     )

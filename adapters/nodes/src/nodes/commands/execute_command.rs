@@ -16,7 +16,7 @@ pub(super) fn node(shell: &Shell) -> NodeType {
     NodeType::new(
         "nodetool.code.ExecuteCommand",
         "Execute Command",
-        "Runs a command and gives what it writes, line by line as it comes. A command that fails fails the node. Commands are off unless \
+        "Runs a command and gives what it writes, line by line as it comes.\nA command that fails fails the node. Commands are off unless \
          whoever runs this node has allowed them.",
     )
     .property(command())

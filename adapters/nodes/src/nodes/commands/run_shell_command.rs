@@ -13,7 +13,7 @@ pub(super) fn node(shell: &Shell) -> NodeType {
     NodeType::new(
         "nodetool.code.RunShellCommand",
         "Run Shell Command",
-        "Runs a command and gives all that it wrote once it has ended. A command that fails fails the node. Commands are off unless \
+        "Runs a command and gives all that it wrote once it has ended.\nA command that fails fails the node. Commands are off unless \
          whoever runs this node has allowed them.",
     )
     .property(command())

@@ -26,7 +26,7 @@ pub(super) fn node(access: &Access) -> NodeType {
     NodeType::new(
         "nodetool.workspace.WriteTextFile",
         "Write Text File",
-        "Writes a text to a file, and gives the file's path. Folders on the way are made. The file is replaced as a whole: no reader \
+        "Writes a text to a file, and gives the file's path.\nFolders on the way are made. The file is replaced as a whole: no reader \
          ever sees half of it.",
     )
     .alias("lib.os.WriteTextFile")

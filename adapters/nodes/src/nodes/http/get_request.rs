@@ -13,7 +13,7 @@ pub(super) fn node(web: &Web) -> NodeType {
     NodeType::new(
         "lib.http.GetRequest",
         "GET Request",
-        "Asks a server with GET and gives the text of its answer. An answer that says there is an error fails the node.",
+        "Asks a server with GET and gives the text of its answer.\nAn answer that says there is an error fails the node.",
     )
     .property(url())
     .output("output", TypeDescriptor::str())

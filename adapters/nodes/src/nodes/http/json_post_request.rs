@@ -15,7 +15,7 @@ pub(super) fn node(web: &Web) -> NodeType {
     NodeType::new(
         "lib.http.JSONPostRequest",
         "JSON POST Request",
-        "Sends JSON to a server with POST and gives the JSON of its answer. An answer that says there is an error fails the node.",
+        "Sends JSON to a server with POST and gives the JSON of its answer.\nAn answer that says there is an error fails the node.",
     )
     .property(url())
     .property(

@@ -14,7 +14,7 @@ pub(super) fn node(web: &Web) -> NodeType {
     NodeType::new(
         "lib.http.PostRequest",
         "POST Request",
-        "Sends a text to a server with POST and gives the text of its answer. An answer that says there is an error fails the node.",
+        "Sends a text to a server with POST and gives the text of its answer.\nAn answer that says there is an error fails the node.",
     )
     .property(url())
     .property(Property::str("data", "").describe("The body of the request."))

@@ -26,7 +26,7 @@ pub(super) fn node(models: &Models) -> NodeType {
     NodeType::new(
         "nodetool.agents.Agent",
         "Agent",
-        "Asks a model, and gives its answer piece by piece and as a whole. The inputs added to the node take the places of {{name}} and \
+        "Asks a model, and gives its answer piece by piece and as a whole.\nThe inputs added to the node take the places of {{name}} and \
          {name} in system and prompt. It uses no tools, sends no images or sounds, and keeps no conversation; a node that wants one of \
          them fails and says so.",
     )

@@ -19,7 +19,7 @@ pub(super) fn node(access: &Access) -> NodeType {
     NodeType::new(
         "lib.sqlite.ExecuteSQL",
         "Execute SQL",
-        "Runs one SQL statement on a SQLite database. A query gives `rows` and their `count`, another statement `rows_affected` and \
+        "Runs one SQL statement on a SQLite database.\nA query gives `rows` and their `count`, another statement `rows_affected` and \
          `last_row_id`. Binary values are given in hexadecimal digits.",
     )
     .property(database_name())
