@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-crates=(protocol runtime tokio async-std smol gateway workflows conformance simulation)
+crates=(protocol runtime tokio async-std smol gateway workflows store commands nodes conformance simulation)
 
 check=false
 case "${1-}" in

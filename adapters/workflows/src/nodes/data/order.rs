@@ -1,8 +1,8 @@
 use std::cmp::Ordering;
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use crate::nodes::equality::identity;
+use crate::{nodes::equality::identity, python::order_numbers};
 
 /// The order of values in a column: false, true, numbers, texts, anything else, and null last.
 pub(super) fn order(a: &Value, b: &Value) -> Ordering {
@@ -15,15 +15,6 @@ pub(super) fn order(a: &Value, b: &Value) -> Ordering {
             _ => Ordering::Equal,
         }),
     }
-}
-
-/// Exact for whole numbers; JSON has no NaN, so there always is an order.
-fn order_numbers(a: &Number, b: &Number) -> Ordering {
-    if let (Some(a), Some(b)) = (a.as_i128(), b.as_i128()) {
-        return a.cmp(&b);
-    }
-    let (a, b) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
-    a.partial_cmp(&b).unwrap_or(Ordering::Equal)
 }
 
 fn rank(value: &Value) -> u8 {
