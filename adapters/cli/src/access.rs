@@ -48,6 +48,7 @@ const HEADING: &str = "What workflows may reach";
 
 impl AccessOptions {
     pub(crate) fn access(&self) -> Result<Access, Failure> {
+        self.check_features()?;
         let mut access = Access::default();
         // An empty environment variable is one that is not set.
         for host in self.allow_host.iter().map(|host| host.trim()).filter(|host| !host.is_empty()) {
@@ -79,6 +80,33 @@ impl AccessOptions {
             access = access.models(ModelService::new(url).key(key).default_model(model));
         }
         Ok(access)
+    }
+
+    /// What this program was built without cannot be allowed.
+    fn check_features(&self) -> Result<(), Failure> {
+        let asked = [
+            ("--allow-host", !self.allow_host.is_empty(), cfg!(feature = "http"), "http"),
+            (
+                "--allow-folder",
+                !self.allow_folder.is_empty(),
+                cfg!(any(feature = "files", feature = "sqlite")),
+                "files",
+            ),
+            (
+                "--allow-database-writes",
+                self.allow_database_writes,
+                cfg!(feature = "sqlite"),
+                "sqlite",
+            ),
+            ("--allow-commands", self.allow_commands, cfg!(feature = "commands"), "commands"),
+            ("--models-url", self.models_url.is_some(), cfg!(feature = "models"), "models"),
+        ];
+        match asked.iter().find(|(_, given, built, _)| *given && !built) {
+            None => Ok(()),
+            Some((option, _, _, feature)) => Err(Failure::usage(format!(
+                "{option}: this program was built without the feature `{feature}`"
+            ))),
+        }
     }
 }
 
