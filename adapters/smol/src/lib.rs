@@ -54,11 +54,11 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 pub use clawnode_runtime::{
     Approval, BuildError, ByteStream, CallError, CallFailed, Connection, Context, Event, Events,
-    Failed, Handle, HostStats, InFlight, InvalidObject, InvalidProxy, InvalidTraceParent,
-    InvalidUrl, JobId, Limits, LostReason, NoArgs, Now, ProgressError, Proxy, Publication, Request,
-    RequestEvent, RequestOutcome, RequestState, Runtime, Secret, SendError, Status, StopReason,
-    Tally, Timestamp, Timing, TokenIn, TraceParent, Unconnected, Update, Workflow, WorkflowSource,
-    openclaw, to_object, wall_clock,
+    Failed, GatewayUrl, Handle, HostStats, InFlight, InvalidObject, InvalidProxy,
+    InvalidTraceParent, InvalidUrl, JobId, Limits, LostReason, NoArgs, Now, ProgressError, Proxy,
+    Publication, Request, RequestEvent, RequestOutcome, RequestState, Runtime, Secret, SendError,
+    Status, StopReason, Tally, Timestamp, Timing, TokenIn, TraceParent, Unconnected, Update,
+    Workflow, WorkflowSource, openclaw, tls, to_object, wall_clock,
 };
 
 /// A node on smol.
