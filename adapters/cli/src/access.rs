@@ -44,7 +44,7 @@ pub(crate) struct AccessOptions {
     pub(crate) model: Option<String>,
 }
 
-const HEADING: &str = "What workflows may reach";
+pub(crate) const HEADING: &str = "What workflows may reach";
 
 impl AccessOptions {
     pub(crate) fn access(&self) -> Result<Access, Failure> {

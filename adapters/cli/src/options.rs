@@ -663,7 +663,7 @@ mod tests {
         headings.dedup();
         assert_eq!(
             headings,
-            [GATEWAY, NODETOOL, LOGGING, OPENCLAW, RECORDING, TLS, WORK],
+            [GATEWAY, NODETOOL, LOGGING, OPENCLAW, RECORDING, TLS, crate::access::HEADING, WORK],
             "in alphabetical order"
         );
     }

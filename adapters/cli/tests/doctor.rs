@@ -438,7 +438,8 @@ fn commands_that_the_gateway_does_not_let_through_are_named() {
     more.is("commands", "warning", "gateway.nodes.commands.allow '[\"list_nodes\"]'");
     assert_eq!(more.code, Some(0));
     // Those about workflows are declared always, and missed by nobody where there are none.
-    folder.doctor(&url, &[]).is("commands", "ok", "needed with --workflows only: get_node_info");
+    let unmissed = "missed only by who uses this node's workflows: get_asset";
+    folder.doctor(&url, &[]).is("commands", "ok", unmissed);
     let workflows = common::example("");
     let missed = folder.doctor(&url, &["--workflows", &workflows]);
     missed.is("commands", "warning", "through by name only: openclaw config set");

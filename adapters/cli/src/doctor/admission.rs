@@ -418,7 +418,7 @@ fn commands(
     }
     if !unneeded.is_empty() {
         detail.push_str(&format!(
-            "; not let through, and needed with --workflows only: {}",
+            "; not let through, and missed only by who uses this node's workflows: {}",
             unneeded.join(" ")
         ));
     }
