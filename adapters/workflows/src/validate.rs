@@ -107,6 +107,8 @@ pub enum ProblemKind {
     SeveralEdges,
     /// A value or an edge of a type that does not fit.
     TypeMismatch,
+    /// A parameter beyond the bounds that the graph states for it.
+    OutOfRange,
     /// A value for a property that the type does not have; nothing reads it.
     UnknownProperty,
     /// A required property is neither set nor connected.
