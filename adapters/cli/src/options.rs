@@ -502,8 +502,9 @@ pub(crate) struct Run {
     pub(crate) gateway: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
-    /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times. @FILE
+    /// reads it from a file, and @@ begins a value with an @
+    #[arg(long = "param", value_name = "NAME=VALUE|NAME=@FILE", value_parser = param)]
     pub(crate) params: Vec<(String, String)>,
     /// The node that is to run it (default: the least busy that runs workflows)
     #[arg(long, env = "CLAWNODE_ON_NODE", value_name = "ID")]

@@ -174,6 +174,51 @@ fn a_run_is_a_job_with_a_log() {
     assert!(code == Some(2) && text.contains("it has text"), "{text}");
 }
 
+/// A graph with an input of each of three types.
+const INPUTS: &str = r#"{"nodes": [
+    {"id": "i", "type": "nodetool.input.IntegerInput", "data": {"name": "degrees", "min": -40, "max": 60, "value": 21, "label": "Degrees"}},
+    {"id": "b", "type": "nodetool.input.BooleanInput", "data": {"name": "loud"}},
+    {"id": "s", "type": "nodetool.input.StringInput", "data": {"name": "text", "description": "What to\nsay."}},
+    {"id": "o", "type": "nodetool.output.Output", "data": {"name": "said"}}
+], "edges": [{"source": "s", "sourceHandle": "output", "target": "o", "targetHandle": "value"}]}"#;
+
+#[test]
+fn parameters_that_do_not_fit_are_wrong_usage() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    folder.text(&["workflow", "import", &file]);
+    for (param, said) in [
+        ("loud=yes", "--param loud: give true or false"),
+        ("loud=1", "--param loud: give true or false"),
+        ("degrees=hot", "parameter \"degrees\" (node i) expects int but got str (\"hot\")"),
+        ("degrees=61", "must be from -40 to 60 but is 61"),
+        ("text=@/nowhere/at/all", "cannot read /nowhere/at/all"),
+    ] {
+        for command in [&["run", &file][..], &["workflow", "run", "inputs"]] {
+            let (code, text) = folder.failure(&[command, &["--param", param]].concat());
+            assert!(code == Some(2) && text.contains(said), "{command:?} {param}: {text}");
+        }
+    }
+    folder.text(&["run", &file, "--param", "loud=true", "--param", "degrees=60"]);
+}
+
+#[test]
+fn a_parameter_may_be_in_a_file() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    let text = "x".repeat(5_000_000);
+    let at_text = format!("text=@{}", folder.file("text", &text));
+    let at_degrees = format!("degrees=@{}", folder.file("degrees", "7\n"));
+    let run = |param: &str| {
+        let output = folder.run(&["run", "-q", &file, "--param", param]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout_json(&output)["result"]["said"][0].as_str().unwrap().to_owned()
+    };
+    assert!(run(&at_text) == text);
+    assert_eq!(run(&at_degrees), "");
+    assert_eq!(run("text=@@home"), "@home");
+}
+
 #[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();

@@ -83,8 +83,9 @@ pub(crate) enum WorkflowCommand {
     Run {
         /// The workflow's id
         id: String,
-        /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times
-        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+        /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times. @FILE
+        /// reads it from a file, and @@ begins a value with an @
+        #[arg(long = "param", value_name = "NAME=VALUE|NAME=@FILE", value_parser = param)]
         params: Vec<(String, String)>,
         /// Show no updates
         #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
