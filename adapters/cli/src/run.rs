@@ -183,7 +183,10 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
     let mut request = RunRequest::new("local", workflow.graph);
     request.params = params;
     let engine = workflows::engine(&options.access.access()?);
-    let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
+    let mut run = match engine.run(request) {
+        Ok(run) => run,
+        Err(invalid) => return finish(Status::Failed, None, Some(chain(&invalid))),
+    };
     while let Some(event) = run.next_event().await {
         if let Some(line) = describe(event.update_type, &event.data).filter(|_| !options.quiet) {
             note(&line);

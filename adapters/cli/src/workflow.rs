@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use clawnode_commands::RunWorkflow;
+use clawnode_commands::{CommandError, RunWorkflow};
 use clawnode_gateway::Status;
 use clawnode_nodes::Access;
 use clawnode_store::{Put, Query, Store};
@@ -201,7 +201,13 @@ async fn run_here(
     let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));
     let request = RunWorkflow { workflow_id: id.to_owned(), params: Some(params), user_id: None };
-    let mut run = jobs.run_workflow(&kept.user_id, request, random_id())?;
+    let mut run = match jobs.run_workflow(&kept.user_id, request, random_id()) {
+        Ok(run) => run,
+        Err(CommandError::InvalidGraph(invalid)) => {
+            return finish(Status::Failed, None, Some(chain(&invalid)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let ended = async {
         while let Some(event) = run.next_event().await {
             if let Some(line) = describe(event.update_type, &event.data).filter(|_| !quiet) {

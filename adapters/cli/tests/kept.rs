@@ -220,6 +220,32 @@ fn a_parameter_may_be_in_a_file() {
 }
 
 #[test]
+fn a_failed_run_prints_its_error() {
+    let folder = Folder::new();
+    let unknown = r#"{"nodes": [{"id": "a", "type": "no.such.Type"}], "edges": []}"#;
+    let failing = r#"{"nodes": [
+        {"id": "n", "type": "lib.os.ReadTextFile", "data": {"path": "x"}},
+        {"id": "o", "type": "nodetool.output.Output", "data": {"name": "said"}}
+    ], "edges": [{"source": "n", "sourceHandle": "output", "target": "o", "targetHandle": "value"}]}"#;
+    let unknown = folder.file("unknown.json", unknown);
+    let failing = folder.file("failing.json", failing);
+    folder.text(&["workflow", "import", &failing, &unknown]);
+    for (arguments, why) in [
+        (&["run", &unknown][..], "no.such.Type"),
+        (&["run", &failing], "--allow-folder"),
+        (&["workflow", "run", "unknown"], "no.such.Type"),
+        (&["workflow", "run", "failing"], "--allow-folder"),
+    ] {
+        let output = folder.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        let shown = stdout_json(&output);
+        assert_eq!(shown["status"], "failed", "{arguments:?}");
+        let error = shown["error"].as_str().unwrap();
+        assert!(error.contains(why) && stderr(&output).contains(error), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();
     let file = folder.file("shout.json", EXPORTED);
