@@ -140,7 +140,8 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
     Ok(())
 }
 
-fn one_line(text: &str) -> String {
+/// A text without its line breaks.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

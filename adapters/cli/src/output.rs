@@ -77,7 +77,8 @@ fn named(data: &Value) -> String {
     }
 }
 
-fn shortened(value: &Value) -> String {
+/// The value as JSON, cut where it gets long.
+pub(crate) fn shortened(value: &Value) -> String {
     const MOST: usize = 120;
     let text = value.to_string();
     match text.char_indices().nth(MOST) {

@@ -25,7 +25,10 @@ pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
     let run = async {
         match &options.gateway {
             Some(url) => on_gateway(&client(url, &options.token)?, &options, &request_id).await,
-            None => here(&options).await,
+            None => match &options.workflow_id {
+                Some(id) => Err(without_gateway(id)),
+                None => here(&options).await,
+            },
         }
     };
     tokio::select! {
@@ -35,6 +38,13 @@ pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
             None => "interrupted".to_owned(),
         })),
     }
+}
+
+fn without_gateway(id: &str) -> Failure {
+    Failure::usage(format!(
+        "--workflow-id {id} is a workflow of a node, so it wants --gateway URL. Without a gateway give a file, or --example NAME for one \
+         that comes with the program; `clawnode workflow run {id}` runs one of the data folder"
+    ))
 }
 
 /// How long `run` looks for a gateway that it lost in mid-run.
