@@ -157,7 +157,8 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
         .chain(properties)
         .chain(node.is_dynamic.then(|| "  and any that a graph adds".to_owned()))
         .chain(iter::once("outputs".to_owned()))
-        .chain(outputs);
+        .chain(outputs)
+        .chain(node.supports_dynamic_outputs.then(|| "  and any that a graph adds".to_owned()));
     for line in lines {
         writeln!(out, "{line}")?;
     }
