@@ -14,11 +14,35 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::{client, options, workflows};
+use crate::{client, options, system, workflows};
+
+/// A command that `connect` serves.
+#[derive(Serialize)]
+struct Served {
+    name: &'static str,
+    description: &'static str,
+    parameters: Value,
+}
+
+impl From<CommandInfo> for Served {
+    fn from(CommandInfo { name, description, parameters, .. }: CommandInfo) -> Self {
+        Self { name, description, parameters }
+    }
+}
+
+/// The sixteen of nodetool, and the one of OpenClaw's that is served besides.
+fn served() -> Vec<Served> {
+    let which = Served {
+        name: system::WHICH,
+        description: "Finds programs by their names; a command of OpenClaw, served besides nodetool's sixteen.",
+        parameters: system::which_parameters(),
+    };
+    catalog::commands().into_iter().map(Served::from).chain([which]).collect()
+}
 
 /// Prints the commands, or one with its parameters.
 pub(crate) fn commands(options: &options::Commands) -> Result<(), Failure> {
-    let all = catalog::commands();
+    let all = served();
     let Some(name) = &options.name else {
         return match options.json {
             true => print_json(&json!({ "commands": all })),
@@ -76,7 +100,7 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
     }
 }
 
-fn describe_command(out: &mut dyn Write, command: &CommandInfo) -> io::Result<()> {
+fn describe_command(out: &mut dyn Write, command: &Served) -> io::Result<()> {
     writeln!(out, "{}: {}\n", command.name, command.description)?;
     let required = command.parameters["required"].as_array().cloned().unwrap_or_default();
     let all = command.parameters["properties"].as_object();
@@ -133,14 +157,16 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
         .chain(properties)
         .chain(node.is_dynamic.then(|| "  and any that a graph adds".to_owned()))
         .chain(iter::once("outputs".to_owned()))
-        .chain(outputs);
+        .chain(outputs)
+        .chain(node.supports_dynamic_outputs.then(|| "  and any that a graph adds".to_owned()));
     for line in lines {
         writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
-fn one_line(text: &str) -> String {
+/// A text without its line breaks.
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

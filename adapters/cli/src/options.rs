@@ -483,27 +483,26 @@ pub(crate) struct Gateway {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("workflow").args(["file", "example", "workflow_id"]).required(true))]
 pub(crate) struct Run {
     /// A workflow file (an exported workflow, or a bare graph), or - for stdin
-    #[arg(
-        value_name = "FILE",
-        required_unless_present_any = ["workflow_id", "example"],
-        conflicts_with_all = ["workflow_id", "example"]
-    )]
+    #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Run one of the workflows that come with the program; without --param, with parameters to try it with
-    #[arg(long, env = "CLAWNODE_EXAMPLE", value_name = "NAME", conflicts_with = "workflow_id")]
+    /// Run one of the workflows that come with the program, which `clawnode workflow list --examples` lists; without --param, with
+    /// parameters to try it with
+    #[arg(long, env = "CLAWNODE_EXAMPLE", value_name = "NAME")]
     pub(crate) example: Option<String>,
-    /// Run a workflow that the node knows by this id
-    #[arg(long, env = "CLAWNODE_WORKFLOW_ID", value_name = "ID", requires = "gateway")]
+    /// Run a workflow that a node of the gateway knows by this id; `clawnode workflow run ID` runs one of this machine's data folder
+    #[arg(long, env = "CLAWNODE_WORKFLOW_ID", value_name = "ID")]
     pub(crate) workflow_id: Option<String>,
     /// The gateway's HTTP API, such as http://127.0.0.1:8080; without it the workflow runs in this process
     #[arg(long, env = "CLAWNODE_GATEWAY", value_name = "URL")]
     pub(crate) gateway: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
-    /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times. @FILE
+    /// reads it from a file, and @@ begins a value with an @
+    #[arg(long = "param", value_name = "NAME=VALUE|NAME=@FILE", value_parser = param)]
     pub(crate) params: Vec<(String, String)>,
     /// The node that is to run it (default: the least busy that runs workflows)
     #[arg(long, env = "CLAWNODE_ON_NODE", value_name = "ID")]

@@ -3,31 +3,42 @@
 use std::io::{self, Write as _};
 
 use clawnode_gateway::Status;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::error::{FAILED, Failure};
 
-/// The result goes to stdout even when the run failed: it holds what there is.
+/// The result goes to stdout even when the run failed: it holds what there is, and why there is no more.
 pub(crate) fn finish(
     status: Status,
     result: Option<Box<RawValue>>,
     error: Option<String>,
 ) -> Result<(), Failure> {
-    if let Some(result) = result {
-        let value: Value = serde_json::from_str(result.get())?;
-        match writeln!(io::stdout(), "{value:#}") {
-            // Whoever reads the result has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            done => done?,
-        }
+    let result = result.map(|result| serde_json::from_str(result.get())).transpose()?;
+    if status == Status::Completed {
+        return result.map_or(Ok(()), |result| print_result(&result));
     }
-    match status {
-        Status::Completed => Ok(()),
-        _ => Err(Failure::new(
-            FAILED,
-            error.unwrap_or_else(|| "the request failed without a reason".to_owned()),
-        )),
+    let error = error.unwrap_or_else(|| "the request failed without a reason".to_owned());
+    print_result(&with_error(result, &error))?;
+    Err(Failure::new(FAILED, error))
+}
+
+/// A result with the reason of its failure. One that is no object stands below `result`.
+fn with_error(result: Option<Value>, error: &str) -> Value {
+    let mut failed = match result {
+        Some(Value::Object(failed)) => failed,
+        other => Map::from_iter([("result".to_owned(), other.unwrap_or_default())]),
+    };
+    failed.entry("status").or_insert_with(|| "failed".into());
+    failed.entry("error").or_insert_with(|| error.into());
+    Value::Object(failed)
+}
+
+fn print_result(result: &Value) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{result:#}") {
+        // Whoever reads the result has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
     }
 }
 
@@ -66,11 +77,37 @@ fn named(data: &Value) -> String {
     }
 }
 
-fn shortened(value: &Value) -> String {
+/// The value as JSON, cut where it gets long.
+pub(crate) fn shortened(value: &Value) -> String {
     const MOST: usize = 120;
     let text = value.to_string();
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_with_what_there_is() {
+        for (result, shown) in [
+            (None, json!({"status": "failed", "result": null, "error": "why"})),
+            (Some(json!(7)), json!({"status": "failed", "result": 7, "error": "why"})),
+            (
+                Some(json!({"status": "cancelled", "result": {"a": [1]}})),
+                json!({"status": "cancelled", "result": {"a": [1]}, "error": "why"}),
+            ),
+            (
+                Some(json!({"status": "failed", "error": "its own"})),
+                json!({"status": "failed", "error": "its own"}),
+            ),
+        ] {
+            assert_eq!(with_error(result, "why"), shown);
+        }
     }
 }

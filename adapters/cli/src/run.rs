@@ -7,7 +7,7 @@ use clawnode_commands::examples;
 use clawnode_gateway::Status;
 use clawnode_gateway::client::{Client, ClientError, Event, Events, News, Submission, Submitted};
 use clawnode_tokio::{Runtime as _, Tokio};
-use clawnode_workflows::{RunRequest, RunStatus, Workflow};
+use clawnode_workflows::{NodeLibrary, RunRequest, RunStatus, Workflow, validate_params};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
@@ -25,7 +25,10 @@ pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
     let run = async {
         match &options.gateway {
             Some(url) => on_gateway(&client(url, &options.token)?, &options, &request_id).await,
-            None => here(&options).await,
+            None => match &options.workflow_id {
+                Some(id) => Err(without_gateway(id)),
+                None => here(&options).await,
+            },
         }
     };
     tokio::select! {
@@ -35,6 +38,13 @@ pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
             None => "interrupted".to_owned(),
         })),
     }
+}
+
+fn without_gateway(id: &str) -> Failure {
+    Failure::usage(format!(
+        "--workflow-id {id} is a workflow of a node, so it wants --gateway URL. Without a gateway give a file, or --example NAME for one \
+         that comes with the program; `clawnode workflow run {id}` runs one of the data folder"
+    ))
 }
 
 /// How long `run` looks for a gateway that it lost in mid-run.
@@ -183,7 +193,10 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
     let mut request = RunRequest::new("local", workflow.graph);
     request.params = params;
     let engine = workflows::engine(&options.access.access()?);
-    let mut run = engine.run(request).map_err(|invalid| Failure::new(FAILED, chain(&invalid)))?;
+    let mut run = match engine.run(request) {
+        Ok(run) => run,
+        Err(invalid) => return finish(Status::Failed, None, Some(chain(&invalid))),
+    };
     while let Some(event) = run.next_event().await {
         if let Some(line) = describe(event.update_type, &event.data).filter(|_| !options.quiet) {
             note(&line);
@@ -217,16 +230,40 @@ pub(crate) fn given_params(
 ) -> Result<Map<String, Value>, Failure> {
     let mut params = Map::new();
     for (name, text) in given {
-        let text_wanted = match workflow {
-            Some(workflow) => input_type(workflow, name)?.ends_with(".StringInput"),
-            None => false,
+        let text = param_text(name, text)?;
+        let kind = workflow.map(|workflow| input_type(workflow, name)).transpose()?;
+        let value = match kind {
+            Some(kind) if kind.ends_with(".StringInput") => Value::from(text),
+            _ => json_or_text(&text),
         };
-        let value = if text_wanted { Value::from(text.as_str()) } else { json_or_text(text) };
+        // A run would take any value for true or false, the text "no" for true.
+        if kind.is_some_and(|kind| kind.ends_with(".BooleanInput")) && !value.is_boolean() {
+            return Err(Failure::usage(format!("--param {name}: give true or false")));
+        }
         if params.insert(name.clone(), value).is_some() {
             return Err(Failure::usage(format!("--param {name} is given twice")));
         }
     }
+    if let Some(workflow) = workflow {
+        let report = validate_params(&workflow.graph, &params, &NodeLibrary::standard());
+        if !report.is_valid() {
+            return Err(Failure::usage(format!("--param: {report}")));
+        }
+    }
     Ok(params)
+}
+
+/// A value as it is given, or from the file that `@` names.
+fn param_text(name: &str, given: &str) -> Result<String, Failure> {
+    let Some(file) = given.strip_prefix('@') else { return Ok(given.to_owned()) };
+    if file.starts_with('@') {
+        return Ok(file.to_owned());
+    }
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::usage(format!(
+            "--param {name}: cannot read {file}: {error}; a value that begins with @ is written with two, @@"
+        ))
+    })
 }
 
 fn input_type<'a>(workflow: &'a Workflow, name: &str) -> Result<&'a str, Failure> {
@@ -251,7 +288,7 @@ fn input_type<'a>(workflow: &'a Workflow, name: &str) -> Result<&'a str, Failure
 /// JSON where that changes nothing: a version number like 1.10 is no 1.1.
 fn json_or_text(text: &str) -> Value {
     match serde_json::from_str(text) {
-        Ok(Value::Number(number)) if number.to_string() != text => Value::from(text),
+        Ok(Value::Number(number)) if number.to_string() != text.trim() => Value::from(text),
         Ok(value) => value,
         Err(_) => Value::from(text),
     }
@@ -301,9 +338,12 @@ mod tests {
 
     #[test]
     fn numbers_stay_what_was_typed() {
-        for (text, value) in
-            [("120", Value::from(120)), ("true", Value::from(true)), ("[1]", Value::from(vec![1]))]
-        {
+        for (text, value) in [
+            ("120", Value::from(120)),
+            ("120\n", Value::from(120)),
+            ("true", Value::from(true)),
+            ("[1]", Value::from(vec![1])),
+        ] {
             assert_eq!(json_or_text(text), value);
         }
         for text in ["1.10", "1e3", "12345678901234567890123", "plain", ""] {

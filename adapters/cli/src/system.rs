@@ -5,14 +5,30 @@ use std::path::{Path, PathBuf};
 
 use clawnode_tokio::{Context, Failed, HostStats, NodeBuilder};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sysinfo::{Disks, MemoryRefreshKind, System};
 
 /// Registers `system.which`, which looks for programs and runs none.
 pub(crate) fn serve(builder: NodeBuilder) -> NodeBuilder {
-    builder.blocking_command("system.which", |_: Context, params: Which| {
+    builder.blocking_command(WHICH, |_: Context, params: Which| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
         Ok::<_, Failed>(Found { bins: which(params.bins, &folders) })
+    })
+}
+
+/// The JSON Schema of the arguments of `system.which`.
+pub(crate) fn which_parameters() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "bins": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "The names of the programs; the answer has the paths of those that are found.",
+            },
+        },
+        "required": ["bins"],
     })
 }
 
@@ -65,6 +81,9 @@ pub(crate) fn host_stats(data: &Path) -> HostStats {
         disk_available_bytes: disk.map_or(0, |disk| disk.available_space()),
     }
 }
+
+/// The command's name.
+pub(crate) const WHICH: &str = "system.which";
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
+use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clawnode_commands::RunWorkflow;
+use clawnode_commands::{CommandError, RunWorkflow, examples};
 use clawnode_gateway::Status;
 use clawnode_nodes::Access;
 use clawnode_store::{Put, Query, Store};
@@ -12,11 +14,12 @@ use clawnode_workflows::{RunStatus, Workflow, validate};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
-use crate::catalog::{print, print_json};
+use crate::catalog::{one_line, print, print_json};
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
 use crate::kept::{failed, note_next, stem, to_read, to_write};
+use crate::operator::text;
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
-use crate::output::{describe, finish, note};
+use crate::output::{describe, finish, note, shortened};
 use crate::run::{given_params, random_id};
 use crate::signals;
 use crate::table::{Table, fields};
@@ -32,7 +35,8 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
             let file = file.ok_or_else(|| unknown(kept, id))?;
             print(|out| out.write_all(file.as_bytes()))
         }
-        WorkflowCommand::List { search, part: Part { limit, start } } => {
+        WorkflowCommand::List { examples: true, .. } => list_examples(kept),
+        WorkflowCommand::List { search, part: Part { limit, start }, .. } => {
             let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
             let page = to_read(kept)?.workflows(user, &query).map_err(failed)?;
             if kept.json {
@@ -47,7 +51,11 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
             Ok(())
         }
         WorkflowCommand::Show { id } => show(kept, &find(&to_read(kept)?, kept, id)?),
-        WorkflowCommand::Validate { id } => check(kept, &find(&to_read(kept)?, kept, id)?),
+        WorkflowCommand::Validate { file: Some(file), .. } => check(kept, &read(file)?.1),
+        WorkflowCommand::Validate { id, .. } => {
+            let id = id.as_deref().unwrap_or_default();
+            check(kept, &find(&to_read(kept)?, kept, id)?)
+        }
         WorkflowCommand::Run { id, params, quiet, access } => {
             run_here(kept, id, params, *quiet, access.access()?).await
         }
@@ -64,6 +72,22 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
     }
 }
 
+fn list_examples(kept: &Kept) -> Result<(), Failure> {
+    let all = examples::all();
+    if kept.json {
+        let row = |example: &Arc<Workflow>| {
+            let Workflow { id, name, description, tags, .. } = &**example;
+            json!({ "id": id, "name": name, "description": description, "tags": tags })
+        };
+        return print_json(&json!({ "workflows": all.iter().map(row).collect::<Vec<_>>() }));
+    }
+    let mut table = Table::new(["ID", "DESCRIPTION"]);
+    for example in all {
+        table.row([&example.id, &example.description]);
+    }
+    print(|out| table.write(out))
+}
+
 /// Keeps the files, all of them or none.
 fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> {
     let read: Vec<(String, Workflow)> =
@@ -71,12 +95,12 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
     let store = to_write(kept)?;
     let user = &kept.user_id;
     let mut texts = BTreeMap::new();
-    for (text, workflow) in read.iter().filter(|_| !replace) {
-        let there = match texts.insert(&workflow.id, text) {
+    for (file, workflow) in read.iter().filter(|_| !replace) {
+        let there = match texts.insert(&workflow.id, file) {
             Some(before) => Some(before.clone()),
             None => store.workflow_file(user, &workflow.id).map_err(failed)?,
         };
-        if there.is_some_and(|there| there != *text) {
+        if there.is_some_and(|there| there != *file) {
             return Err(Failure::usage(format!(
                 "there is another workflow {} already; --replace takes its place",
                 workflow.id
@@ -84,6 +108,7 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
         }
     }
     let files = read.iter().map(|(text, workflow)| (text.as_str(), workflow.id.as_str()));
+    let engine = workflows::engine(&Access::default());
     let mut imported = Vec::new();
     for (workflow, put) in store.put_workflow_files(user, files).map_err(failed)? {
         let done = match put {
@@ -91,6 +116,14 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
             Put::Replaced => "replaced",
             _ => "unchanged",
         };
+        let report = validate(&workflow.graph, engine.library());
+        if !report.is_valid() {
+            note(&format!(
+                "warning: {} cannot run as it is: {}",
+                workflow.id,
+                text(&report.to_string())
+            ));
+        }
         imported.push(json!({ "id": workflow.id, "name": workflow.name, "done": done }));
         if !kept.json {
             note(&format!("{done} {}", workflow.id));
@@ -124,23 +157,62 @@ fn show(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
     let tags = workflow.tags.join(", ");
     let graph = &workflow.graph;
     let size = format!("{} nodes, {} edges", graph.nodes.len(), graph.edges.len());
-    let (takes, gives) = (names(&workflow.input_schema), names(&workflow.output_schema));
-    print(|out| {
-        fields(
-            out,
-            &[
-                ("id", Some(&workflow.id)),
-                ("name", Some(&workflow.name)),
-                ("description", Some(&workflow.description)),
-                ("tags", Some(&tags)),
-                ("graph", Some(&size)),
-                ("takes", Some(&takes)),
-                ("gives", Some(&gives)),
-                ("created", workflow.created_at.as_deref()),
-                ("changed", workflow.updated_at.as_deref()),
-            ],
-        )
-    })
+    let takes = inputs(workflow);
+    let gives = names(&workflow.output_schema);
+    let mut shown = vec![
+        ("id", Some(&*workflow.id)),
+        ("name", Some(&*workflow.name)),
+        ("description", Some(&*workflow.description)),
+        ("tags", Some(&*tags)),
+        ("graph", Some(&*size)),
+    ];
+    shown.extend(
+        iter::once("takes").chain(iter::repeat("")).zip(takes.iter().map(|it| Some(&**it))),
+    );
+    shown.extend([
+        ("gives", Some(&*gives)),
+        ("created", workflow.created_at.as_deref()),
+        ("changed", workflow.updated_at.as_deref()),
+    ]);
+    print(|out| fields(out, &shown))
+}
+
+/// The inputs, each with its type, bounds, default and meaning.
+fn inputs(workflow: &Workflow) -> Vec<String> {
+    let properties = workflow.input_schema["properties"].as_object().into_iter().flatten();
+    let input = |(name, schema): (&String, &Value)| {
+        let kind = schema["type"].as_str().filter(|kind| *kind != "any").map(str::to_owned);
+        let default = schema.get("default").filter(|default| !default.is_null());
+        let default = default.map(|default| format!("default {}", shortened(default)));
+        let known: Vec<String> = [kind, bounds(schema), default].into_iter().flatten().collect();
+        let known =
+            if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
+        let node = workflow.graph.nodes.iter().find(|node| {
+            node.node_type.starts_with("nodetool.input.")
+                && node.property("name").and_then(Value::as_str) == Some(name)
+        });
+        let label = said(schema.get("label"));
+        let meaning = said(schema.get("description"))
+            .or_else(|| said(node.and_then(|node| node.property("description"))));
+        let meaning =
+            [label, meaning].into_iter().flatten().map(|said| format!(": {}", one_line(said)));
+        format!("{name}{known}{}", meaning.collect::<String>())
+    };
+    properties.map(input).collect()
+}
+
+fn bounds(schema: &Value) -> Option<String> {
+    match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
+        // What the schema has of an input whose bounds nobody stated.
+        (Some(0.0), Some(99_999.0)) | (None, None) => None,
+        (Some(min), Some(max)) => Some(format!("{min} to {max}")),
+        (Some(min), None) => Some(format!("at least {min}")),
+        (None, Some(max)) => Some(format!("at most {max}")),
+    }
+}
+
+fn said(text: Option<&Value>) -> Option<&str> {
+    text?.as_str().filter(|said| !said.is_empty())
 }
 
 /// The names of a schema, with their types.
@@ -172,7 +244,7 @@ fn check(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
         print(|out| {
             for (what, problems) in all {
                 for problem in problems {
-                    writeln!(out, "{what}: {}", crate::operator::text(&problem.to_string()))?;
+                    writeln!(out, "{what}: {}", text(&problem.to_string()))?;
                 }
             }
             Ok(())
@@ -201,7 +273,13 @@ async fn run_here(
     let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));
     let request = RunWorkflow { workflow_id: id.to_owned(), params: Some(params), user_id: None };
-    let mut run = jobs.run_workflow(&kept.user_id, request, random_id())?;
+    let mut run = match jobs.run_workflow(&kept.user_id, request, random_id()) {
+        Ok(run) => run,
+        Err(CommandError::InvalidGraph(invalid)) => {
+            return finish(Status::Failed, None, Some(chain(&invalid)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let ended = async {
         while let Some(event) = run.next_event().await {
             if let Some(line) = describe(event.update_type, &event.data).filter(|_| !quiet) {
@@ -226,13 +304,20 @@ async fn run_here(
     finish(status, Some(to_raw_value(&outcome.to_result())?), outcome.error.or(error))
 }
 
+/// A workflow of the user, or else one that comes with the program.
 fn find(store: &Store, kept: &Kept, id: &str) -> Result<Workflow, Failure> {
-    store.workflow(&kept.user_id, id).map_err(failed)?.ok_or_else(|| unknown(kept, id))
+    let own = store.workflow(&kept.user_id, id).map_err(failed)?;
+    let found = own.or_else(|| examples::find(id).map(|example| Workflow::clone(example)));
+    found.ok_or_else(|| unknown(kept, id))
 }
 
 fn unknown(kept: &Kept, id: &str) -> Failure {
+    let file = match Path::new(id).is_file() {
+        true => format!("; {id} is a file, which `validate --file` checks and `import` keeps"),
+        false => String::new(),
+    };
     Failure::usage(format!(
-        "user {} has no workflow {id}; `clawnode workflow list` lists them",
+        "user {} has no workflow {id}; `clawnode workflow list` lists them{file}",
         kept.user_id
     ))
 }

@@ -14,7 +14,7 @@ fn run(folder: &Path, node_type: &str, data: &str, options: &[&str]) -> Output {
     let file = folder.join("workflow.json");
     let workflow = format!(
         r#"{{"nodes": [
-            {{"id": "n", "type": "{node_type}", "data": {data}, "dynamic_outputs": {{"output": {{"type": "any"}}}}}},
+            {{"id": "n", "type": "{node_type}", "data": {data}}},
             {{"id": "o", "type": "nodetool.output.Output", "data": {{"name": "r"}}}}
         ], "edges": [{{"source": "n", "sourceHandle": "{output}", "target": "o", "targetHandle": "value"}}]}}"#
     );

@@ -361,7 +361,7 @@ fn wrong_usage_ends_with_code_2_and_says_what_to_do() {
         ),
         (vec!["gateway", "--listen", "0.0.0.0:0"], "token"),
         (vec!["run", "/nowhere.json"], "/nowhere.json"),
-        (vec!["run"], "<FILE>"),
+        (vec!["run"], "<FILE|--example <NAME>|--workflow-id <ID>>"),
         (vec!["run", &threshold, "--param", "temp=3"], "it has temperature"),
         (vec!["run", &threshold, "--param", "temperature=3", "--param", "temperature=4"], "twice"),
     ] {

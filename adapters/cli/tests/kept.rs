@@ -109,7 +109,10 @@ fn an_exported_workflow_comes_back_to_the_byte() {
     assert_eq!(shown["settings"], json!({"hide_ui": false}));
     assert_eq!(shown["graph"]["edges"][0]["ui_properties"]["className"], "str");
     let text = folder.text(&["workflow", "show", ID]);
-    assert!(text.contains("takes        text (string)"), "{text}");
+    assert!(
+        text.contains("takes        text (string, default \"hello\"): What to say.\n"),
+        "{text}"
+    );
     folder.text(&["workflow", "validate", ID]);
 
     let again = folder.json(&["workflow", "import", &file]);
@@ -137,7 +140,13 @@ fn a_bare_graph_is_known_by_its_file_and_a_broken_one_stops_all() {
     let (code, text) = folder.failure(&["workflow", "import", &bare, &broken]);
     assert!(code == Some(2) && text.contains("broken.json is no workflow"), "{text}");
     assert_eq!(folder.json(&["workflow", "list"])["workflows"], json!([]));
-    folder.text(&["workflow", "import", &bare]);
+    let imported = folder.run(&["workflow", "import", &bare]);
+    assert_eq!(imported.status.code(), Some(0));
+    let warned = stderr(&imported);
+    assert!(
+        warned.contains("warning: my graph cannot run as it is: unknown node type no.such.Type"),
+        "{warned}"
+    );
     let output = folder.run(&["workflow", "validate", "my graph"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stdout).unwrap();
@@ -172,6 +181,128 @@ fn a_run_is_a_job_with_a_log() {
 
     let (code, text) = folder.failure(&["workflow", "run", ID, "--param", "txt=x"]);
     assert!(code == Some(2) && text.contains("it has text"), "{text}");
+}
+
+/// A graph with an input of each of three types.
+const INPUTS: &str = r#"{"nodes": [
+    {"id": "i", "type": "nodetool.input.IntegerInput", "data": {"name": "degrees", "min": -40, "max": 60, "value": 21, "label": "Degrees"}},
+    {"id": "b", "type": "nodetool.input.BooleanInput", "data": {"name": "loud"}},
+    {"id": "s", "type": "nodetool.input.StringInput", "data": {"name": "text", "description": "What to\nsay."}},
+    {"id": "o", "type": "nodetool.output.Output", "data": {"name": "said"}}
+], "edges": [{"source": "s", "sourceHandle": "output", "target": "o", "targetHandle": "value"}]}"#;
+
+#[test]
+fn parameters_that_do_not_fit_are_wrong_usage() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    folder.text(&["workflow", "import", &file]);
+    for (param, said) in [
+        ("loud=yes", "--param loud: give true or false"),
+        ("loud=1", "--param loud: give true or false"),
+        ("degrees=hot", "parameter \"degrees\" (node i) expects int but got str (\"hot\")"),
+        ("degrees=61", "must be from -40 to 60 but is 61"),
+        ("text=@/nowhere/at/all", "cannot read /nowhere/at/all"),
+    ] {
+        for command in [&["run", &file][..], &["workflow", "run", "inputs"]] {
+            let (code, text) = folder.failure(&[command, &["--param", param]].concat());
+            assert!(code == Some(2) && text.contains(said), "{command:?} {param}: {text}");
+        }
+    }
+    folder.text(&["run", &file, "--param", "loud=true", "--param", "degrees=60"]);
+}
+
+#[test]
+fn a_parameter_may_be_in_a_file() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    let text = "x".repeat(5_000_000);
+    let at_text = format!("text=@{}", folder.file("text", &text));
+    let at_degrees = format!("degrees=@{}", folder.file("degrees", "7\n"));
+    let run = |param: &str| {
+        let output = folder.run(&["run", "-q", &file, "--param", param]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout_json(&output)["result"]["said"][0].as_str().unwrap().to_owned()
+    };
+    assert!(run(&at_text) == text);
+    assert_eq!(run(&at_degrees), "");
+    assert_eq!(run("text=@@home"), "@home");
+}
+
+#[test]
+fn a_failed_run_prints_its_error() {
+    let folder = Folder::new();
+    let unknown = r#"{"nodes": [{"id": "a", "type": "no.such.Type"}], "edges": []}"#;
+    let failing = r#"{"nodes": [
+        {"id": "n", "type": "lib.os.ReadTextFile", "data": {"path": "x"}},
+        {"id": "o", "type": "nodetool.output.Output", "data": {"name": "said"}}
+    ], "edges": [{"source": "n", "sourceHandle": "output", "target": "o", "targetHandle": "value"}]}"#;
+    let unknown = folder.file("unknown.json", unknown);
+    let failing = folder.file("failing.json", failing);
+    folder.text(&["workflow", "import", &failing, &unknown]);
+    for (arguments, why) in [
+        (&["run", &unknown][..], "no.such.Type"),
+        (&["run", &failing], "--allow-folder"),
+        (&["workflow", "run", "unknown"], "no.such.Type"),
+        (&["workflow", "run", "failing"], "--allow-folder"),
+    ] {
+        let output = folder.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        let shown = stdout_json(&output);
+        assert_eq!(shown["status"], "failed", "{arguments:?}");
+        let error = shown["error"].as_str().unwrap();
+        assert!(error.contains(why) && stderr(&output).contains(error), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_file_is_checked_without_importing_it() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    let output = folder.run(&["workflow", "validate", "--file", &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("inputs is valid"), "{}", stderr(&output));
+    let broken = folder.file("broken.json", &INPUTS.replace("IntegerInput", "IntegrInput"));
+    let checked = folder.run(&["workflow", "validate", "--json", "--file", &broken]);
+    assert_eq!((checked.status.code(), &stdout_json(&checked)["valid"]), (Some(1), &json!(false)));
+    assert_eq!(folder.json(&["workflow", "list"])["workflows"], json!([]));
+    let (code, text) = folder.failure(&["workflow", "validate", &file]);
+    assert!(code == Some(2) && text.contains("--file"), "{text}");
+}
+
+#[test]
+fn what_a_workflow_takes_is_shown_with_its_bounds_defaults_and_meaning() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("inputs.json", INPUTS)]);
+    let shown = folder.text(&["workflow", "show", "inputs"]);
+    let takes = "takes    degrees (integer, -40 to 60, default 21): Degrees
+         loud (boolean, default false)
+         text (string, default \"\"): What to say.
+";
+    assert!(shown.contains(takes), "{shown}");
+}
+
+#[test]
+fn the_examples_are_listed_and_shown() {
+    let folder = Folder::new();
+    let listed = folder.text(&["workflow", "list", "--examples"]);
+    assert!(listed.lines().count() == 11 && listed.contains("\ngreet "), "{listed}");
+    let json = folder.json(&["workflow", "list", "--examples"]);
+    assert_eq!(json["workflows"][0]["id"], "fizz-buzz");
+    assert!(folder.text(&["workflow", "show", "greet"]).contains("gives        greeting"));
+    folder.text(&["workflow", "validate", "greet"]);
+    let help = folder.text(&["run", "--help"]);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("`clawnode workflow list --examples`"), "{help}");
+    let (code, text) = folder.failure(&["run"]);
+    assert!(
+        code == Some(2) && text.contains("<FILE|--example <NAME>|--workflow-id <ID>>"),
+        "{text}"
+    );
+    let (code, text) = folder.failure(&["run", "--workflow-id", "greet"]);
+    assert!(code == Some(2), "{text}");
+    for way in ["--gateway", "--example", "a file", "`clawnode workflow run greet`"] {
+        assert!(text.contains(way), "{way}: {text}");
+    }
 }
 
 #[test]

@@ -331,7 +331,13 @@ fn commands_node_types_and_examples_are_shown_without_a_gateway() {
         String::from_utf8(output.stdout).expect("it is UTF-8")
     };
     let commands = shown(&["commands"]);
-    assert_eq!(commands.lines().count(), 16, "{commands}");
+    assert_eq!(commands.lines().count(), 17, "{commands}");
+    let which = commands.lines().last().unwrap();
+    assert!(
+        which.starts_with("system.which ") && which.contains("besides nodetool's sixteen"),
+        "{which}"
+    );
+    assert!(shown(&["commands", "system.which"]).contains("(array, required)"));
     let one = shown(&["commands", "list_jobs"]);
     assert!(one.contains("limit") && one.contains("(integer, default 100)"), "{one}");
     let json: Value = serde_json::from_str(&shown(&["commands", "get_job", "--json"])).unwrap();
@@ -339,6 +345,10 @@ fn commands_node_types_and_examples_are_shown_without_a_gateway() {
     assert!(shown(&["nodes"]).contains("nodetool.text.FormatText"));
     assert!(shown(&["nodes", "--search", "concat text"]).starts_with("nodetool.text.Concat "));
     assert!(shown(&["nodes", "nodetool.text.Concat"]).contains("properties\n  a "));
+    let code = shown(&["nodes", "nodetool.code.Code"]);
+    let (_, outputs) = code.split_once("\noutputs\n").unwrap();
+    assert!(outputs.starts_with("  output  "), "{code}");
+    assert!(outputs.ends_with("\n  and any that a graph adds\n"), "{code}");
     let json: Value =
         serde_json::from_str(&shown(&["nodes", "nodetool.text.Concat", "--json"])).unwrap();
     assert_eq!(json["title"], "Concatenate Text");

@@ -111,6 +111,12 @@ impl Node {
         self.data.get(name).or_else(|| self.extra.get("properties")?.as_object()?.get(name))
     }
 
+    /// Every value set by [`property`](Self::property)'s rule, each name once.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let others = self.extra.get("properties").and_then(Value::as_object).into_iter().flatten();
+        self.data.iter().chain(others.filter(|(name, _)| !self.data.contains_key(*name)))
+    }
+
     /// Whether the node itself declares the dynamic input `name`.
     pub(crate) fn has_dynamic_input(&self, name: &str) -> bool {
         let in_dynamic_inputs = || self.extra.get("dynamic_inputs")?.as_object()?.get(name);

@@ -78,6 +78,18 @@ impl NodeLibrary {
     }
 }
 
+/// The one of `known` that is closest to the unknown `name`, if one is close.
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let scored = known.filter_map(|known| {
+        let apart = distance(&wanted, &known.to_lowercase());
+        let close = apart <= wanted.chars().count().div_ceil(3)
+            || (wanted.len() >= 3 && (known.starts_with(&wanted) || wanted.starts_with(known)));
+        close.then_some((apart, known))
+    });
+    scored.min().map(|(_, known)| known)
+}
+
 /// Levenshtein distance; long names are cut, since only near misses matter.
 fn distance(a: &str, b: &str) -> usize {
     const LONGEST: usize = 120;

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     graph::{Edge, Graph, Node, SyncMode},
-    library::NodeLibrary,
+    library::{NodeLibrary, closest},
     limits::{MAX_EDGES, MAX_LOOPS, MAX_NODES},
     node::{NodeType, Role},
     types::TypeDescriptor,
@@ -107,6 +107,10 @@ pub enum ProblemKind {
     SeveralEdges,
     /// A value or an edge of a type that does not fit.
     TypeMismatch,
+    /// A parameter beyond the bounds that the graph states for it.
+    OutOfRange,
+    /// A value for a property that the type does not have; nothing reads it.
+    UnknownProperty,
     /// A required property is neither set nor connected.
     MissingInput,
     /// An input or output node without a name.
@@ -193,7 +197,10 @@ impl<'a> Check<'a> {
                 self.error(Problem::new(ProblemKind::UnknownSyncMode, message).at_node(id));
             }
             match node_type {
-                Some(node_type) => self.properties(node, node_type),
+                Some(node_type) => {
+                    self.properties(node, node_type);
+                    self.unknown_properties(node, node_type);
+                }
                 None => self.unknown_type(node),
             }
         }
@@ -235,6 +242,28 @@ impl<'a> Check<'a> {
                 );
                 self.error(Problem::new(ProblemKind::MissingInput, message).at_node(id));
             }
+        }
+    }
+
+    /// Warns of values that nothing reads, which misspelt properties are.
+    fn unknown_properties(&mut self, node: &Node, kind: &NodeType) {
+        if kind.metadata().is_dynamic || kind.role == Role::Ignored {
+            return;
+        }
+        let Node { id, node_type, .. } = node;
+        for (name, value) in node.properties() {
+            let is_read = kind.find_property(name).is_some();
+            if is_read || value.is_null() || LABELS.contains(&name.as_str()) {
+                continue;
+            }
+            let names = || kind.metadata().properties.iter().map(|known| known.name.as_str());
+            let mut message = format!("property {name} is unknown (node {id}, {node_type})");
+            message += &match closest(name, names()) {
+                Some(closest) => format!("; did you mean {closest}?"),
+                None => format!("; the type has {}", list_names(names())),
+            };
+            let problem = Problem::new(ProblemKind::UnknownProperty, message).at_node(id);
+            self.report.warnings.push(problem);
         }
     }
 
@@ -527,6 +556,9 @@ fn find_circle(next: &[Vec<usize>], incoming: &[usize]) -> Vec<usize> {
     circle.reverse();
     circle
 }
+
+/// What editors and people write on a node of any type, to tell it from others.
+const LABELS: [&str; 4] = ["name", "title", "label", "description"];
 
 /// The output of a loop that gives one value for each initial value.
 const DONE: &str = "done";

@@ -15,7 +15,7 @@ use clawnode_workflows::{
     Run, RunRequest, RunStatus, Severity, SyncMode, TypeDescriptor,
     limits::{EDGE_BUFFER, EVENT_BUFFER, MAX_EDGE_BUFFER, MAX_OUTPUT_VALUES, POLL_BUDGET},
 };
-use common::{finish, graph, results, run, start, transcript};
+use common::{engine, finish, graph, results, run, start, transcript};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -510,6 +510,41 @@ fn a_connected_setting_reaches_a_streaming_node() {
         &["l.output -> c.input_item", "n.output -> c.size", "c.output -> o.value"],
     ));
     assert_eq!(found, json!({"r": [[1, 2], [3, 4], [5]]}));
+}
+
+#[test]
+fn bounds_that_a_graph_states_bind_its_parameters() {
+    let refused = |kind: &str, data: Value, value: Value| {
+        let mut data = data;
+        data["name"] = json!("n");
+        let graph = graph(
+            &[("i", kind, data), ("o", "nodetool.output.Output", json!({"name": "r"}))],
+            &["i.output -> o.value"],
+        );
+        let mut request = RunRequest::new("job", graph);
+        request.params.insert("n".into(), value);
+        engine().run(request).err().map(|invalid| invalid.report.to_string())
+    };
+    let (int, float) = ("nodetool.input.IntegerInput", "nodetool.input.FloatInput");
+    for (kind, data, value, said) in [
+        (int, json!({"min": -40, "max": 60}), json!(61), "must be from -40 to 60 but is 61"),
+        (int, json!({"min": 0, "max": 10}), json!(-1), "must be from 0 to 10 but is -1"),
+        (float, json!({"min": 0.5}), json!(0.25), "must be at least 0.5 but is 0.25"),
+        (float, json!({"max": 1}), json!(1.5), "must be at most 1 but is 1.5"),
+    ] {
+        let error = refused(kind, data.clone(), value.clone()).unwrap();
+        assert_eq!(error, format!("parameter \"n\" (node i) {said}"), "{data} {value}");
+    }
+    for (kind, data, value) in [
+        (int, json!({"min": -40, "max": 60}), json!(60)),
+        (int, json!({"min": -40, "max": 60}), json!(-40)),
+        (int, json!({}), json!(-1)),
+        (int, json!({}), json!(100_000)),
+        (float, json!({"min": 0, "max": 99_999}), json!(-1)),
+        (float, json!({"min": null}), json!(-1)),
+    ] {
+        assert_eq!(refused(kind, data.clone(), value.clone()), None, "{data} {value}");
+    }
 }
 
 #[test]

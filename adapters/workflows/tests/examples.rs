@@ -55,6 +55,15 @@ fn threshold_report_gives_one_line() {
     }
 }
 
+#[test]
+fn the_examples_are_flawless() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for workflow in WorkflowDirectory::new(path).list().unwrap().workflows {
+        let report = validate(&workflow.graph, engine().library());
+        assert_eq!((report.errors, report.warnings), (vec![], vec![]), "{}", workflow.id);
+    }
+}
+
 /// Runs every workflow of the folder `CLAWNODE_WORKFLOWS_DIR` with its defaults.
 #[test]
 fn workflows_of_a_folder_run() {

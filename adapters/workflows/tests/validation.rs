@@ -146,6 +146,33 @@ fn lone_nodes_are_warned_about_and_loose_ends_suggested() {
 }
 
 #[test]
+fn a_misspelt_property_is_warned_about() {
+    let mut checked = graph(
+        &[
+            ("a", "nodetool.text.ToUppercase", json!({"txt": "hello", "name": "shout", "x": null})),
+            ("b", "nodetool.input.IntegerInput", json!({"name": "n", "label": "N", "minimum": 3})),
+            ("c", "nodetool.text.FormatText", json!({"template": "{{ who }}", "who": "Ada"})),
+            ("d", "nodetool.text.ToLowercase", json!({})),
+            ("note", "nodetool.workflows.base_node.Comment", json!({"colour": "red"})),
+        ],
+        &["a.output -> c.x", "b.output -> c.y", "d.output -> c.z"],
+    );
+    checked.nodes[3].extra.insert("properties".into(), json!({"quite_other": 1}));
+    let report = check(&checked);
+    assert!(report.is_valid(), "{report}");
+    let warned: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warned,
+        [
+            "property txt is unknown (node a, nodetool.text.ToUppercase); did you mean text?",
+            "property minimum is unknown (node b, nodetool.input.IntegerInput); did you mean min?",
+            "property quite_other is unknown (node d, nodetool.text.ToLowercase); the type has text",
+        ]
+    );
+    assert!(report.warnings.iter().all(|problem| problem.kind == ProblemKind::UnknownProperty));
+}
+
+#[test]
 fn types_fit_as_documented() {
     let (any, int, float, text) = (
         TypeDescriptor::any(),

@@ -45,7 +45,7 @@ pub(crate) struct Workflow {
 pub(crate) enum WorkflowCommand {
     /// Keep workflow files: exported workflows of NodeTool, or bare graphs
     ///
-    /// A workflow without an id gets the name of its file. Not while a node runs on the same data folder.
+    /// A workflow without an id gets the name of its file. One that cannot run is kept, and warned of. Not while a node runs on the same data folder.
     Import {
         /// The files, or - for stdin
         #[arg(value_name = "FILE", required = true)]
@@ -59,15 +59,18 @@ pub(crate) enum WorkflowCommand {
         /// The workflow's id
         id: String,
     },
-    /// List the workflows, the newest first
+    /// List the workflows, the newest first; or those that come with the program
     List {
+        /// The workflows that come with the program, which `clawnode run --example ID` runs
+        #[arg(long, env = "CLAWNODE_EXAMPLES", value_parser = BoolishValueParser::new(), conflicts_with_all = ["search", "limit", "start"])]
+        examples: bool,
         /// Only those with this text in their name, description or tags
         #[arg(long, env = "CLAWNODE_SEARCH", value_name = "TEXT")]
         search: Option<String>,
         #[command(flatten)]
         part: Part,
     },
-    /// Show what a workflow is, takes and gives
+    /// Show what a workflow is, takes and gives; one that comes with the program, too
     Show {
         /// The workflow's id
         id: String,
@@ -75,7 +78,11 @@ pub(crate) enum WorkflowCommand {
     /// Check a workflow: exit code 1 if it cannot run
     Validate {
         /// The workflow's id
-        id: String,
+        #[arg(required_unless_present = "file", conflicts_with = "file")]
+        id: Option<String>,
+        /// Check this file, or - for stdin, which need not be imported
+        #[arg(long, env = "CLAWNODE_FILE", value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Run a workflow here, as a job: updates on stderr, the result on stdout
     ///
@@ -83,8 +90,9 @@ pub(crate) enum WorkflowCommand {
     Run {
         /// The workflow's id
         id: String,
-        /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times
-        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+        /// A value for the workflow's input NAME, as the input has it: text as it is, the rest as JSON; may be given several times. @FILE
+        /// reads it from a file, and @@ begins a value with an @
+        #[arg(long = "param", value_name = "NAME=VALUE|NAME=@FILE", value_parser = param)]
         params: Vec<(String, String)>,
         /// Show no updates
         #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]

@@ -3,11 +3,11 @@ use std::thread;
 use std::time::Duration;
 
 use clawnode_nodes::Access;
-use clawnode_workflows::RunStatus;
+use clawnode_workflows::{Edge, Graph, Node, RunRequest, RunStatus};
 use futures_lite::future::block_on;
 use serde_json::{Value, json};
 
-use crate::common::{all, error_of, finish, last, limits, of, start};
+use crate::common::{all, engine, error_of, finish, last, limits, of, start};
 
 const CODE: &str = "nodetool.code.Code";
 
@@ -44,6 +44,17 @@ fn scripts_and_what_they_give() {
             .unwrap_or_default();
         assert_eq!(last, expected, "{code}");
     }
+}
+
+#[test]
+fn what_is_returned_goes_to_an_output_that_needs_no_declaration() {
+    let engine = engine(&Access::default());
+    let mut graph = Graph::default();
+    graph.nodes.push(Node::new("n", CODE).with("code", "return 6 * 7"));
+    graph.nodes.push(Node::new("o", "nodetool.output.Output").with("name", "answer"));
+    graph.edges.push(Edge::new("n", "output", "o", "value"));
+    let (_, outcome) = finish(engine.run(RunRequest::new("job", graph)).unwrap());
+    assert_eq!(json!(outcome.outputs), json!({"answer": [42]}));
 }
 
 #[test]

@@ -108,11 +108,9 @@ fn errors_say_what_is_wrong() {
         assert!(error.contains(said), "{sql}: {error}");
     }
     let missing = json!({"database_name": "missing.db", "sql": "SELECT 1"});
-    assert!(
-        of(&folder.access, "lib.sqlite.ExecuteSQL", missing)
-            .unwrap_err()
-            .contains("cannot be opened")
-    );
+    let refused = of(&folder.access, "lib.sqlite.ExecuteSQL", missing).unwrap_err();
+    assert!(refused.contains("no database \"missing.db\""), "{refused}");
+    assert!(refused.contains("--allow-database-writes"), "{refused}");
     fs::write(folder.path("allowed/text"), "no database at all, just text that is long enough")
         .unwrap();
     let text = json!({"database_name": "text", "sql": "SELECT * FROM sqlite_schema"});

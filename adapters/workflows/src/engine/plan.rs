@@ -12,8 +12,9 @@ use crate::{
     graph::{Graph, Node, SyncMode},
     library::NodeLibrary,
     node::{NodeType, Role},
+    params,
     types::TypeDescriptor,
-    validate::{Problem, ProblemKind, Report},
+    validate::{Problem, Report},
 };
 
 /// One run's plan; immutable and shared by its actors.
@@ -131,7 +132,7 @@ fn properties(
     node: &Node,
     node_type: &NodeType,
     connected: &HashSet<(&str, &str)>,
-    params: &mut Map<String, Value>,
+    given: &mut Map<String, Value>,
     problems: &mut Vec<Problem>,
 ) -> Map<String, Value> {
     let mut all = Map::new();
@@ -151,21 +152,13 @@ fn properties(
     }
     if node_type.role == Role::Input {
         let name = node.public_name();
-        if let (Some(value), Some(property)) =
-            (params.remove(name), node_type.find_property("value"))
-        {
-            match property.kind.coerce(value) {
-                Ok(value) => {
-                    all.insert("value".to_owned(), value);
-                }
-                Err(reason) => problems.push(
-                    Problem::new(
-                        ProblemKind::TypeMismatch,
-                        format!("parameter {name:?} (node {}) {reason}", node.id),
-                    )
-                    .at_node(&node.id),
-                ),
+        let taken = given.remove(name).and_then(|value| params::take(node, node_type, value));
+        match taken {
+            Some(Ok(value)) => {
+                all.insert("value".to_owned(), value);
             }
+            Some(Err(problem)) => problems.push(problem),
+            None => {}
         }
     }
     all

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_lock::Semaphore;
-use clawnode_workflows::{NodeContext, NodeType, Outputs, Property, Severity};
+use clawnode_workflows::{NodeContext, NodeType, Outputs, Property, Severity, TypeDescriptor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -35,11 +35,13 @@ fn node(access: &Access) -> NodeType {
         "nodetool.code.Code",
         "Code",
         "Runs JavaScript.\nIt reads the inputs added to the node as `inputs.name`, and gives its outputs by returning an object of them or \
-         by calling `output(name, value)`, as often as it likes; any other value that it returns goes to `output`. It may be async. It \
-         reaches no file, no network and no other program. `console.log` writes to the log of the run.",
+         by calling `output(name, value)`, as often as it likes; any other value that it returns goes to `output`. Outputs of other names \
+         are declared by the node's `dynamic_outputs`. It may be async. It reaches no file, no network and no other program. \
+         `console.log` writes to the log of the run.",
     )
     .property(Property::str("code", "").describe("The body of a function."))
     .property(Property::int("timeout", 30).describe("Seconds it may take."))
+    .output("output", TypeDescriptor::any())
     .dynamic()
     .dynamic_outputs()
     .process(move |p: Code, context: NodeContext| {

@@ -44,6 +44,12 @@ impl Database {
                 dir.open_with(&place.below, OpenOptions::new().write(true).create_new(true))
                     .map_err(|error| place.error("be made", &error))?;
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(format!(
+                    "there is no database {name:?}; allow that it is made with --allow-database-writes"
+                )
+                .into());
+            }
             Ok(_) | Err(_) => {}
         }
         // A link that appears in the path from here on is refused by SQLite itself.

@@ -30,7 +30,8 @@ fn input(name: &str, title: &str, what: &str, value: Property) -> NodeType {
         .role(Role::Input)
 }
 
-/// The bounds that number inputs offer to an editor. As in the original they are not enforced.
+/// The bounds that number inputs offer to an editor. Those that a graph states bind its parameters, see
+/// [`validate_params`](crate::validate_params); the defaults bind nobody, as in the original.
 fn bounds(node: NodeType, property: fn(&str, i64) -> Property) -> NodeType {
     node.property(property("min", 0).describe("The smallest value to offer."))
         .property(property("max", 99_999).describe("The largest value to offer."))
