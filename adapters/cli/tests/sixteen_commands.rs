@@ -98,7 +98,12 @@ impl Drop for World {
 
 /// A graph that is at work for a long time.
 fn long_graph() -> Value {
-    let values: Vec<usize> = (0..90_000).collect();
+    graph_of(90_000)
+}
+
+/// A graph that is at work for some moments with each of as many items.
+fn graph_of(items: usize) -> Value {
+    let values: Vec<usize> = (0..items).collect();
     json!({
         "nodes": [
             {"id": "list", "type": "nodetool.constant.List", "data": {"value": values}},
@@ -262,7 +267,7 @@ fn a_job_that_a_crash_ended_is_failed_after_the_next_start() {
 fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
     let world = World::new("cancel");
     world.put(&world.store(), "long", long_graph());
-    let mut node = world.node(&[]);
+    let mut node = world.node(&["--stop-grace", "0.2"]);
     let start = || {
         let started = world.ask("start_background_job", json!({"workflow_id": "long"})).unwrap();
         started["job_id"].as_str().expect("an id").to_owned()
@@ -280,6 +285,21 @@ fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
     let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
     assert_eq!(jobs.len(), 2);
     assert!(jobs.iter().all(|job| job.status == JobStatus::Cancelled), "{jobs:?}");
+    assert_eq!(jobs[0].error.as_deref(), Some("the node was stopped"));
+    assert_eq!(jobs[1].error, None);
+}
+
+#[test]
+fn a_background_job_gets_the_grace_of_a_stopping_node() {
+    let world = World::new("grace");
+    world.put(&world.store(), "short", graph_of(2_000));
+    let mut node = world.node(&["--stop-grace", "600"]);
+    let started = world.ask("start_background_job", json!({"workflow_id": "short"})).unwrap();
+    world.eventually(started["job_id"].as_str().expect("an id"), "running");
+    node.signal("-TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
+    assert_eq!((jobs.len(), jobs[0].status), (1, JobStatus::Completed), "{jobs:?}");
 }
 
 #[test]

@@ -320,6 +320,52 @@ fn stopping_ends_every_job_and_starts_no_more() {
 }
 
 #[test]
+fn draining_cancels_what_waits_and_lets_what_runs_end() {
+    let world = World::new();
+    for index in 0..MAX_BACKGROUND_JOBS + 2 {
+        world.start("wait", &format!("job-{index}")).unwrap();
+    }
+    world.wait_for(MAX_BACKGROUND_JOBS);
+    world.jobs.cancel("ada", "job-0").unwrap();
+    let drained = {
+        let jobs = world.jobs.clone();
+        thread::spawn(move || futures_lite::future::block_on(jobs.drain()))
+    };
+    let of_status = |status: &str| {
+        let jobs = world.jobs.commands().list_jobs("ada", &ListJobs::default()).unwrap().jobs;
+        jobs.into_iter().filter(|job| job.status.as_str() == status).collect::<Vec<_>>()
+    };
+    eventually("nothing to wait", || of_status("scheduled").is_empty().then_some(()));
+    assert_eq!(
+        world.start("wait", "late").unwrap_err().to_string(),
+        "the node is stopping and starts nothing more"
+    );
+    assert!(!of_status("running").is_empty() && !drained.is_finished());
+    // What still runs at the end of its time.
+    let last = of_status("running")[0].id.clone();
+    futures_lite::future::block_on(world.jobs.stop());
+    drained.join().unwrap();
+    assert_eq!(world.job(&last)["error"], "the node was stopped");
+    assert_eq!(world.job("job-0")["error"], Value::Null);
+    assert_eq!(of_status("cancelled").len(), MAX_BACKGROUND_JOBS + 2);
+}
+
+#[test]
+fn what_ends_while_the_jobs_are_drained_is_completed() {
+    let world = World::new();
+    world.start("wait", "job-1").unwrap();
+    world.wait_for(1);
+    let jobs = world.jobs.clone();
+    let drained = thread::spawn(move || futures_lite::future::block_on(jobs.drain()));
+    eventually("no more to start", || {
+        matches!(world.start("wait", "late"), Err(CommandError::Stopped)).then_some(())
+    });
+    world.gate.close();
+    drained.join().unwrap();
+    assert_eq!(world.job("job-1")["status"], "completed");
+}
+
+#[test]
 fn as_many_background_jobs_as_the_bound_run_and_one_more_is_scheduled() {
     let world = World::new();
     for index in 0..=MAX_BACKGROUND_JOBS {
