@@ -32,12 +32,15 @@ pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {
         JobsCommand::Show { id } => {
             let job = find(&store, user, id)?;
             let params = store.job_params(user, id).map_err(failed)?.unwrap_or_default();
+            let result = store.job_result(user, id).map_err(failed)?;
             if kept.json {
                 let mut shown = serde_json::to_value(&job)?;
                 shown["params"] = params.into();
+                shown["result"] = result.into();
                 return print_json(&shown);
             }
             let params = serde_json::to_string(&params)?;
+            let result = result.map(|result| result.to_string());
             print(|out| {
                 fields(
                     out,
@@ -49,6 +52,7 @@ pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {
                         ("created", Some(&job.created_at)),
                         ("started", job.started_at.as_deref()),
                         ("finished", job.finished_at.as_deref()),
+                        ("result", result.as_deref()),
                         ("error", job.error.as_deref()),
                     ],
                 )

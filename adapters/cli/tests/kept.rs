@@ -164,7 +164,9 @@ fn a_run_is_a_job_with_a_log() {
     assert_eq!(jobs["jobs"][0]["id"], job_id);
     let job = folder.json(&["jobs", "show", job_id]);
     assert_eq!((&job["status"], &job["params"]), (&json!("completed"), &json!({"text": "1.10"})));
+    assert_eq!(job["result"], json!({"shouted": ["1.10!"]}));
     assert!(folder.text(&["jobs", "list"]).contains("completed"));
+    assert!(folder.text(&["jobs", "show", job_id]).contains("result    {\"shouted\":[\"1.10!\"]}"));
     assert!(folder.text(&["jobs", "show", job_id]).contains("params    {\"text\":\"1.10\"}"));
     folder.text(&["jobs", "logs", job_id]);
     let (code, text) = folder.failure(&["jobs", "cancel", job_id]);

@@ -184,7 +184,8 @@ fn each_of_the_sixteen_answers_as_documented() {
         (&started["status"], &started["workflow_id"]),
         (&json!("scheduled"), &json!("greet"))
     );
-    world.eventually(started["job_id"].as_str().expect("an id"), "completed");
+    let ended = world.eventually(started["job_id"].as_str().expect("an id"), "completed");
+    assert_eq!(ended["result"], json!({"greeting": ["Hello, world!"]}));
 
     let found = ask("list_assets", json!({}));
     assert_eq!(

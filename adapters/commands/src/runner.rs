@@ -398,7 +398,10 @@ impl JobRun {
         if status == JobStatus::Cancelled && error.is_none() {
             error = row.jobs.0.cancel_reason(&row.job_id).map(str::to_owned);
         }
-        row.finish(status, error).await?;
+        let outputs = outcome.outputs.iter();
+        let result: Map<String, Value> =
+            outputs.map(|(name, values)| (name.clone(), Value::from(values.clone()))).collect();
+        row.finish(status, error, result).await?;
         Ok(outcome)
     }
 
@@ -497,7 +500,7 @@ impl Row {
         let text = invalid.to_string();
         self.recorder.failed(&text);
         let end = self.ended.take();
-        end_row(&self.jobs, &self.job_id, JobStatus::Failed, Some(&text), end)
+        end_row(&self.jobs, &self.job_id, JobStatus::Failed, Some(&text), None, end)
             .err()
             .unwrap_or(CommandError::InvalidGraph(invalid))
     }
@@ -506,11 +509,16 @@ impl Row {
         mut self,
         status: JobStatus,
         error: Option<String>,
+        result: Map<String, Value>,
     ) -> Result<(), CommandError> {
         let end = self.ended.take();
         let job_id = self.job_id.clone();
-        let ended =
-            self.jobs.blocking(move |jobs| end_row(jobs, &job_id, status, error.as_deref(), end));
+        let ended = self.jobs.blocking(move |jobs| {
+            let error = error.as_deref();
+            // One that did not complete has the result so far, if any.
+            let result = (status == JobStatus::Completed || !result.is_empty()).then_some(&result);
+            end_row(jobs, &job_id, status, error, result, end)
+        });
         ended.await?
     }
 }
@@ -529,7 +537,7 @@ impl Drop for Row {
         let (jobs, job_id) = (self.jobs.clone(), self.job_id.clone());
         self.jobs.0.spawn.spawn_blocking(Box::new(move || {
             // Nobody is left to be told; the next start of the node finds the row as it is.
-            let _ = end_row(&jobs, &job_id, status, error, Some(end));
+            let _ = end_row(&jobs, &job_id, status, error, None, Some(end));
         }));
     }
 }
@@ -546,9 +554,13 @@ fn end_row(
     job_id: &str,
     status: JobStatus,
     error: Option<&str>,
+    result: Option<&Map<String, Value>>,
     end: Option<Sender<()>>,
 ) -> Result<(), CommandError> {
-    let written = jobs.store().finish_job(job_id, status, error);
+    let written = match result {
+        Some(result) => jobs.store().finish_job_with_result(job_id, status, error, result),
+        None => jobs.store().finish_job(job_id, status, error),
+    };
     jobs.0.state().live.remove(job_id);
     drop(end);
     written?;

@@ -158,6 +158,7 @@ fn a_run_has_a_row_a_log_and_events() {
     );
     assert!(job["started_at"].is_string() && job["finished_at"].is_string());
     assert_eq!((&job["error"], &job["cost"]), (&Value::Null, &Value::Null));
+    assert_eq!(job["result"], json!({"greeting": ["Hello, Ada!"]}));
     assert_eq!(
         world.events("job-1"),
         [
@@ -236,10 +237,12 @@ fn a_background_job_runs_on_and_its_log_can_be_read_meanwhile() {
     );
     world.wait_for(1);
     assert_eq!(world.job("job-1")["status"], "running");
+    assert_eq!(world.job("job-1")["result"], Value::Null);
     assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
     world.gate.close();
     let job = world.eventually("job-1", "completed");
     assert!(job["finished_at"].is_string());
+    assert_eq!(job["result"], json!({"r": ["done"]}));
     assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
 }
 

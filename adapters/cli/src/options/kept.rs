@@ -118,7 +118,7 @@ pub(crate) enum JobsCommand {
         #[command(flatten)]
         part: Part,
     },
-    /// Show a job: where it is, when it began and ended, and why it failed
+    /// Show a job: where it is, when it began and ended, its result, and why it failed
     Show {
         /// The job's id
         id: String,
