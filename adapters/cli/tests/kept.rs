@@ -277,6 +277,27 @@ fn a_held_store_can_be_read_and_copied_and_not_written() {
     );
 }
 
+#[test]
+fn a_parameter_that_the_workflow_does_not_know_is_said_by_the_node() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED)]);
+    let data_dir = folder.data_dir();
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &["--data-dir", data_dir.to_str().unwrap()]);
+    let url = format!("http://{address}");
+    let ask = ["run", "--gateway", &url, "--auth-token", TOKEN, "--workflow-id", ID];
+    let ran = wait_until("the node to be there", || {
+        let ran = folder.run(&[&ask[..], &["--param", "txt=hi"]].concat());
+        (ran.status.code() != Some(4)).then_some(ran)
+    });
+    let said = stderr(&ran);
+    let warning = "parameter \"txt\" is ignored: no input of the graph has that name; it has text";
+    assert!(ran.status.success() && said.contains(warning), "{said}");
+    let job_id = &stdout_json(&ran)["job_id"];
+    let logs = folder.text(&["jobs", "logs", job_id.as_str().unwrap()]);
+    assert!(logs.contains("WARNING") && logs.contains(warning), "{logs}");
+}
+
 /// A workflow that is busy for minutes.
 fn endless() -> String {
     let values: Vec<usize> = (0..5_000).collect();

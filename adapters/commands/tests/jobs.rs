@@ -175,6 +175,21 @@ fn a_run_has_a_row_a_log_and_events() {
 }
 
 #[test]
+fn a_parameter_that_no_input_has_is_in_the_log_with_the_inputs_there_are() {
+    let world = World::new();
+    let params: RunWorkflow =
+        parse(json!({"workflow_id": "greet", "params": {"nam": "Ada"}})).unwrap();
+    let run = world.jobs.run_workflow("ada", params, "job-1").unwrap();
+    futures_lite::future::block_on(run.finish()).unwrap();
+    assert_eq!(
+        world.logs("job-1"),
+        [
+            "WARNING clawnode parameter \"nam\" is ignored: no input of the graph has that name; it has name"
+        ]
+    );
+}
+
+#[test]
 fn of_a_node_in_a_stream_as_many_events_as_the_bound_are_kept_and_not_one_more() {
     let world = World::new();
     let each = |items: usize| {
