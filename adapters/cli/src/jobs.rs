@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
-use crate::kept::{failed, note_next, to_read_jobs};
+use crate::kept::{failed, note_empty, note_next, to_read_jobs};
 use crate::operator::text;
 use crate::options::kept::{Jobs, JobsCommand, Part};
 use crate::output::note;
@@ -26,6 +26,9 @@ pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {
                 return print_json(&json!({ "jobs": page.rows, "next": page.next }));
             }
             print(|out| list(&page.rows).write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }

@@ -71,6 +71,14 @@ pub(crate) fn failed(error: StoreError) -> Failure {
     }
 }
 
+/// Says that a list is empty, and of whom: the user is often another one than was meant.
+pub(crate) fn note_empty(store: &Store, kept: &Kept) {
+    if let Some(data_dir) = store.data_dir() {
+        let (user, shown) = (&kept.user_id, data_dir.display());
+        note(&format!("nothing here for user {user} in {shown}; --user-id names another user"));
+    }
+}
+
 /// Says that a list has more rows than it shows.
 pub(crate) fn note_next(next: Option<&str>) {
     if let Some(cursor) = next {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
-use crate::kept::{failed, note_next, stem, to_read, to_write};
+use crate::kept::{failed, note_empty, note_next, stem, to_read, to_write};
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
 use crate::output::{describe, finish, note};
 use crate::run::{given_params, random_id};
@@ -34,7 +34,8 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
         }
         WorkflowCommand::List { search, part: Part { limit, start } } => {
             let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
-            let page = to_read(kept)?.workflows(user, &query).map_err(failed)?;
+            let store = to_read(kept)?;
+            let page = store.workflows(user, &query).map_err(failed)?;
             if kept.json {
                 return print_json(&json!({ "workflows": page.rows, "next": page.next }));
             }
@@ -43,6 +44,9 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
                 table.row([&row.id, &row.name, &row.updated_at, &row.tags.join(", ")]);
             }
             print(|out| table.write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }

@@ -177,6 +177,29 @@ fn a_run_is_a_job_with_a_log() {
 }
 
 #[test]
+fn an_empty_list_says_whose_it_is() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED), "--user-id", "ann"]);
+    let said = format!("nothing here for user 1 in {}", folder.data_dir().display());
+    for list in ["workflow", "jobs", "assets", "collections"] {
+        let (code, text) = folder.failure(&[list, "list"]);
+        assert!(code == Some(0) && text.contains(&said), "{list}: {text}");
+        let (_, text) = folder.failure(&[list, "list", "--json"]);
+        assert_eq!(text, "", "{list}");
+    }
+    let (_, text) = folder.failure(&["workflow", "list", "--user-id", "ann"]);
+    assert_eq!(text, "");
+    let (code, text) = folder.failure(&["nodes", "--search", "zzz"]);
+    assert!(code == Some(0) && text.contains("no node type matches \"zzz\""), "{text}");
+    for text in ["javascript", "JavaScript"] {
+        assert!(
+            folder.text(&["nodes", "--search", text]).contains("nodetool.code.Code "),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();
     let file = folder.file("shout.json", EXPORTED);
