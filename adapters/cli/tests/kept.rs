@@ -200,6 +200,52 @@ fn an_empty_list_says_whose_it_is() {
 }
 
 #[test]
+fn what_reads_makes_nothing() {
+    let folder = Folder::new();
+    let said = format!("nothing is kept in {} yet", folder.data_dir().display());
+    for list in ["workflow", "jobs", "assets", "collections"] {
+        let (code, text) = folder.failure(&[list, "list"]);
+        assert!(code == Some(0) && text.trim() == said, "{list}: {text}");
+    }
+    for read in [
+        &["workflow", "show", "x"][..],
+        &["workflow", "export", "x"],
+        &["jobs", "show", "x"],
+        &["jobs", "logs", "x"],
+        &["jobs", "cancel", "x"],
+        &["assets", "get", "x"],
+        &["collections", "search", "x", "y"],
+        &["backup", "x"],
+    ] {
+        let (code, text) = folder.failure(read);
+        assert!(code == Some(2) && text.contains(&said), "{read:?}: {text}");
+    }
+    assert!(!folder.data_dir().exists());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_one_is_a_fault_of_usage() {
+    let folder = Folder::new();
+    let file = folder.file("file", EXPORTED);
+    for command in [&["jobs", "list"][..], &["workflow", "import", &file], &["identity", "show"]] {
+        let (code, text) = folder.failure(&[command, &["--data-dir", &file]].concat());
+        assert!(code == Some(2) && text.contains("file is a file; give a folder"), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_home_nobody_elses_is_taken() {
+    let mut command = clawnode(&["jobs", "list"]);
+    for name in ["HOME", "XDG_DATA_HOME", "CLAWNODE_DATA_DIR"] {
+        command.env_remove(name);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(2) && said.contains("HOME is not set; give"), "{said}");
+}
+
+#[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();
     let file = folder.file("shout.json", EXPORTED);
