@@ -74,16 +74,23 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
         files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     let store = to_write(kept)?;
     let user = &kept.user_id;
-    let mut texts = BTreeMap::new();
-    for (text, workflow) in read.iter().filter(|_| !replace) {
-        let there = match texts.insert(&workflow.id, text) {
-            Some(before) => Some(before.clone()),
-            None => store.workflow_file(user, &workflow.id).map_err(failed)?,
-        };
-        if there.is_some_and(|there| there != *text) {
+    let mut seen = BTreeMap::new();
+    for (file, (text, workflow)) in files.iter().zip(&read) {
+        let id = &workflow.id;
+        if let Some((first, before)) = seen.insert(id, (file, text))
+            && before != text
+        {
             return Err(Failure::usage(format!(
-                "there is another workflow {} already; --replace takes its place",
-                workflow.id
+                "{} is another workflow {id} than {}; give one of them another id",
+                file.display(),
+                first.display()
+            )));
+        }
+        let there = store.workflow_file(user, id).map_err(failed)?;
+        if !replace && there.is_some_and(|there| there != *text) {
+            return Err(Failure::usage(format!(
+                "there is another workflow {id} than {} already; --replace takes its place",
+                file.display()
             )));
         }
     }
@@ -110,15 +117,30 @@ fn read(file: &Path) -> Result<(String, Workflow), Failure> {
             let mut text = String::new();
             (io::stdin().read_to_string(&mut text).map(|_| text), "stdin".to_owned())
         }
+        _ if file.is_dir() => {
+            let shown = file.display();
+            return Err(Failure::usage(format!(
+                "{shown} is a folder; give its files, such as {shown}/*.json"
+            )));
+        }
         _ => (std::fs::read_to_string(file), file.display().to_string()),
     };
     let text = text.map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    let text = without_mark(text);
     let name = if shown == "stdin" { "workflow" } else { stem(file) };
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("{shown} is not JSON: {error}")))?;
     let workflow = Workflow::from_json(value, name)
         .map_err(|error| Failure::usage(format!("{shown} is no workflow: {}", chain(&error))))?;
     Ok((text, workflow))
+}
+
+/// A text without the byte order mark, which some editors begin a file with.
+pub(crate) fn without_mark(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 fn show(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {

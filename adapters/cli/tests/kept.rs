@@ -118,7 +118,10 @@ fn an_exported_workflow_comes_back_to_the_byte() {
     let (code, text) = folder.failure(&["workflow", "import", &changed]);
     assert!(code == Some(2) && text.contains("--replace"), "{text}");
     let (code, text) = folder.failure(&["workflow", "import", &changed, &file, "--user-id", "new"]);
-    assert!(code == Some(2) && text.contains("another workflow"), "{text}");
+    let both = format!("{file} is another workflow {ID} than {changed}; give one of them");
+    assert!(code == Some(2) && text.contains(&both), "{text}");
+    let (code, text) = folder.failure(&["workflow", "import", "--replace", &changed, &file]);
+    assert!(code == Some(2) && text.contains(&both), "{text}");
     folder.text(&["workflow", "import", "--replace", &changed]);
     let list = folder.text(&["workflow", "list"]);
     assert!(
@@ -147,6 +150,22 @@ fn a_bare_graph_is_known_by_its_file_and_a_broken_one_stops_all() {
         let (code, text) = folder.failure(&["workflow", command, "my graph"]);
         assert!(code == Some(2) && text.contains("has no workflow my graph"), "{text}");
     }
+}
+
+#[test]
+fn a_mark_before_a_file_is_none_of_it_and_a_folder_is_no_file() {
+    let folder = Folder::new();
+    let file = folder.file("marked.json", &format!("\u{feff}{EXPORTED}"));
+    folder.text(&["workflow", "import", &file]);
+    assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
+    folder.text(&["run", &file, "--quiet"]);
+    let path = folder.path().to_str().unwrap();
+    let (code, text) = folder.failure(&["workflow", "import", path]);
+    let said = format!("{path} is a folder; give its files, such as {path}/*.json");
+    assert!(code == Some(2) && text.contains(&said), "{text}");
+    let bare = r#"{"id": "w1", "name": "Mine", "nodes": [], "edges": []}"#;
+    let imported = folder.json(&["workflow", "import", &folder.file("bare.json", bare)]);
+    assert_eq!(imported["workflows"][0], json!({"id": "w1", "name": "Mine", "done": "imported"}));
 }
 
 #[test]

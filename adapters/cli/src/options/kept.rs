@@ -45,7 +45,7 @@ pub(crate) struct Workflow {
 pub(crate) enum WorkflowCommand {
     /// Keep workflow files: exported workflows of NodeTool, or bare graphs
     ///
-    /// A workflow without an id gets the name of its file. Not while a node runs on the same data folder.
+    /// A workflow without an id gets the name of its file; a byte order mark is left out. Not while a node runs on the same data folder.
     Import {
         /// The files, or - for stdin
         #[arg(value_name = "FILE", required = true)]
