@@ -78,11 +78,11 @@ pub(crate) fn run(options: &Collections) -> Result<(), Failure> {
             if kept.json {
                 return print_json(&json!({ "documents": found }));
             }
-            let mut table = Table::new(["ID", "SCORE", "TEXT"]);
-            for hit in &found {
+            let mut table = Table::new(["RANK", "ID", "TEXT"]);
+            for (rank, hit) in (1..).zip(&found) {
                 let text: String = hit.document.text.chars().take(SHOWN).collect();
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                table.row([&hit.document.id, &format!("{:.2}", hit.score), &text]);
+                table.row([&rank.to_string(), &hit.document.id, &text]);
             }
             if found.is_empty() {
                 note(&format!("no document of {name} has all of these words"));

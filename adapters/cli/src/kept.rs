@@ -28,6 +28,17 @@ pub(crate) fn to_write(kept: &Kept) -> Result<Store, Failure> {
     open(data.path()).map_err(failed)
 }
 
+/// The store to run the workflow `id` in.
+pub(crate) fn to_run(kept: &Kept, id: &str) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    open(data.path()).map_err(|error| match error {
+        error @ StoreError::Held { .. } => failed(error).with_advice(&format!(
+            "if that is a node, ask it: clawnode run --gateway ... --workflow-id {id}"
+        )),
+        error => failed(error),
+    })
+}
+
 /// The store to read, whoever holds it. Nobody has to wait for a reader. Where nothing is kept yet nothing is made, and the store
 /// is an empty one.
 pub(crate) fn to_read(kept: &Kept) -> Result<Store, Failure> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
-use crate::kept::{failed, note_empty, note_next, stem, to_read, to_write};
+use crate::kept::{failed, note_empty, note_next, stem, to_read, to_run, to_write};
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
 use crate::output::{describe, finish, note};
 use crate::run::{given_params, random_id};
@@ -222,7 +222,7 @@ async fn run_here(
     access: Access,
 ) -> Result<(), Failure> {
     let signal = signals::first()?;
-    let store = to_write(kept)?;
+    let store = to_run(kept, id)?;
     let params = given_params(given, Some(&find(&store, kept, id)?))?;
     let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));

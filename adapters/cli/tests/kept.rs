@@ -343,6 +343,12 @@ fn a_held_store_can_be_read_and_copied_and_not_written() {
         let holder = format!("process {} holds the store", std::process::id());
         assert!(code == Some(2) && text.contains(&holder), "{text}");
     }
+    let (code, text) = folder.failure(&["workflow", "run", ID]);
+    let advice = format!("clawnode run --gateway ... --workflow-id {ID}");
+    assert!(
+        code == Some(2) && text.contains("holds the store") && text.contains(&advice),
+        "{text}"
+    );
     assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
     assert_eq!(folder.json(&["jobs", "show", "job"])["status"], "running");
     assert!(folder.text(&["jobs", "logs", "job"]).contains("INFO     half of it"));

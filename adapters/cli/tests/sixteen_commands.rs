@@ -333,6 +333,16 @@ fn collections_are_filled_and_searched_on_the_command_line() {
     let found: Value = serde_json::from_slice(&found.stdout).expect("it is JSON");
     assert_eq!(found["documents"].as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(found["documents"][0]["text"], "black tea from Assam");
+    let ranked = collections(&["search", "pantry", "tea"]);
+    let ranked = String::from_utf8_lossy(&ranked.stdout).into_owned();
+    let ranks: Vec<_> = ranked.lines().map(|line| line.split(' ').next()).collect();
+    assert_eq!(ranks, [Some("RANK"), Some("1"), Some("2")], "{ranked}");
+    for writes in ["create", "add", "remove"] {
+        let help = output(&["collections", writes, "-h"]);
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let words: Vec<_> = help.split_whitespace().collect();
+        assert!(words.join(" ").contains("Not while a node runs"), "{help}");
+    }
     let listed = collections(&["list"]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("pantry  2 "), "{listed:?}");
     let twice = collections(&["add", "pantry", &files[0], &files[0]]);
@@ -342,6 +352,25 @@ fn collections_are_filled_and_searched_on_the_command_line() {
     let gone = collections(&["search", "pantry", "tea"]);
     assert_eq!(gone.status.code(), Some(2));
     assert!(stderr(&gone).contains("user ada has no collection pantry"), "{}", stderr(&gone));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_script_says_what_it_needs() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sixteen_commands.sh");
+    let text = std::fs::read_to_string(script).expect("it is in the repository");
+    let copy = common::temporary_file("copy.sh", &text);
+    let run = |script: &str, argument: Option<&str>| {
+        let mut command = std::process::Command::new("bash");
+        command.arg(script).args(argument).stdin(std::process::Stdio::null());
+        let output = command.output().expect("there is a bash");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        stderr(&output)
+    };
+    let said = run(copy.to_str().expect("the path is UTF-8"), None);
+    assert!(said.contains("run this script where it is in the repository"), "{said}");
+    let said = run(script, Some("/no/such/clawnode"));
+    assert!(said.contains("/no/such/clawnode is no program"), "{said}");
 }
 
 #[test]
