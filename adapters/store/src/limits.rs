@@ -29,7 +29,7 @@ pub const MOST_LOG_BYTES: usize = 64 * 1024;
 /// Bytes of the payload of one event; of a larger one its size is kept. Results have a place of their own.
 pub const MOST_EVENT_BYTES: usize = 64 * 1024;
 
-/// Bytes of the result of one job, as JSON; of a larger one its size is kept. A thousand of them fit on any disk, and one into a
+/// Bytes of the result of one job, as JSON; of a larger one its size is kept. What people read is far smaller, and one fits into a
 /// message.
 pub const MOST_RESULT_BYTES: usize = 1024 * 1024;
 
