@@ -3,11 +3,26 @@
 #
 #   cargo build -p clawnode && examples/sixteen_commands.sh [path of clawnode]
 #
-# Needs curl. All it makes is in a temporary folder, which is removed at the end.
+# Needs curl, and the repository around it for a workflow to import. All it makes is in a temporary folder, which is removed at the end.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-clawnode=${1:-target/debug/clawnode}
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    exit 2
+}
+
+given=${1:-}
+if [ -n "$given" ]; then
+    given=$(command -v "$given" || true)
+    [ -n "$given" ] || fail "$1 is no program; give the path of clawnode"
+    given=$(cd "$(dirname "$given")" && pwd)/${given##*/}
+fi
+cd "$(dirname "$0")/.."
+workflow=adapters/workflows/examples/threshold_report.json
+[ -f "$workflow" ] || fail "there is no $PWD/$workflow; run this script where it is in the repository, in its folder examples"
+command -v curl >/dev/null || fail "it needs curl, which is not installed"
+clawnode=${given:-target/debug/clawnode}
+[ -x "$clawnode" ] || fail "there is no $PWD/$clawnode; build it with: cargo build -p clawnode, or give the path of clawnode"
 work=$(mktemp -d)
 data="$work/data"
 log="$work/log"
@@ -15,7 +30,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 
 # What the node keeps before it starts.
 printf 'black tea, milk, sugar\n' >"$work/pantry.txt"
-"$clawnode" workflow import adapters/workflows/examples/threshold_report.json --data-dir "$data" 2>/dev/null
+"$clawnode" workflow import "$workflow" --data-dir "$data" 2>/dev/null
 "$clawnode" assets add "$work/pantry.txt" --data-dir "$data" >/dev/null
 "$clawnode" collections add notes "$work/pantry.txt" --data-dir "$data" 2>/dev/null
 

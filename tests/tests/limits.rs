@@ -181,6 +181,7 @@ const TABLE: &[Row] = &[
     both("MOST_BATCHED", "1,000", "adapters/store/src/writer.rs::a_transaction_takes_as_much_as_its_bound_and_not_one_more"),
     both("MOST_LOG_BYTES", "64 KiB", "adapters/store/tests/store.rs::long_logs_are_cut_and_of_large_events_the_size_is_kept"),
     both("MOST_EVENT_BYTES", "64 KiB", "adapters/store/tests/store.rs::long_logs_are_cut_and_of_large_events_the_size_is_kept"),
+    both("MOST_RESULT_BYTES", "1 MiB", "adapters/store/tests/store.rs::a_result_of_as_many_bytes_as_the_bound_is_kept_and_of_a_larger_one_the_size"),
     both("MOST_WORKFLOW_BYTES", "25 MiB", "adapters/store/tests/store.rs::a_workflow_of_25_mib_is_kept_and_a_larger_one_is_not"),
     both("MOST_IDLE_READERS", "4", "adapters/store/src/store.rs::as_many_readers_as_the_bound_are_kept_and_not_one_more"),
     both("MOST_NAME_BYTES (store)", "1 KiB", "adapters/store/tests/assets.rs::names_metadata_and_depth_have_bounds"),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
-use crate::kept::{failed, note_next, to_read, to_write};
+use crate::kept::{failed, note_empty, note_next, to_read, to_write};
 use crate::options::kept::{Assets, AssetsCommand, Kept, Part};
 use crate::output::note;
 use crate::table::Table;
@@ -46,11 +46,15 @@ pub(crate) fn run(options: &Assets) -> Result<(), Failure> {
                 limit: *limit,
                 start: start.clone(),
             };
-            let page = to_read(kept)?.assets(user, &query).map_err(failed)?;
+            let store = to_read(kept)?;
+            let page = store.assets(user, &query).map_err(failed)?;
             if kept.json {
                 return print_json(&json!({ "assets": page.rows, "next": page.next }));
             }
             show(kept, &page.rows)?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
+use crate::output::note;
 use crate::{client, options, system, workflows};
 
 /// A command that `connect` serves.
@@ -96,7 +97,12 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
     };
     match options.json {
         true => print_json(&json!({ "count": rows.len(), "nodes": rows })),
-        false => print(|out| list_nodes(out, &rows)),
+        false => {
+            if let (Some(text), []) = (&options.search, rows.as_slice()) {
+                note(&format!("no node type matches {text:?}; `clawnode nodes` lists all"));
+            }
+            print(|out| list_nodes(out, &rows))
+        }
     }
 }
 

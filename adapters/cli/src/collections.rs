@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{print, print_json};
 use crate::error::Failure;
-use crate::kept::{failed, note_next, to_read, to_write};
+use crate::kept::{failed, note_empty, note_next, to_read, to_write};
 use crate::options::collections::{Collections, CollectionsCommand};
 use crate::options::kept::{Kept, Part};
 use crate::output::note;
@@ -53,7 +53,8 @@ pub(crate) fn run(options: &Collections) -> Result<(), Failure> {
         }
         CollectionsCommand::List { search, part: Part { limit, start } } => {
             let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
-            let page = to_read(kept)?.collections(user, &query).map_err(failed)?;
+            let store = to_read(kept)?;
+            let page = store.collections(user, &query).map_err(failed)?;
             if kept.json {
                 return print_json(&json!({ "collections": page.rows, "next": page.next }));
             }
@@ -62,6 +63,9 @@ pub(crate) fn run(options: &Collections) -> Result<(), Failure> {
                 table.row([&row.name, &row.count.to_string(), &row.created_at]);
             }
             print(|out| table.write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }
@@ -74,11 +78,14 @@ pub(crate) fn run(options: &Collections) -> Result<(), Failure> {
             if kept.json {
                 return print_json(&json!({ "documents": found }));
             }
-            let mut table = Table::new(["ID", "SCORE", "TEXT"]);
-            for hit in &found {
+            let mut table = Table::new(["RANK", "ID", "TEXT"]);
+            for (rank, hit) in (1..).zip(&found) {
                 let text: String = hit.document.text.chars().take(SHOWN).collect();
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                table.row([&hit.document.id, &format!("{:.2}", hit.score), &text]);
+                table.row([&rank.to_string(), &hit.document.id, &text]);
+            }
+            if found.is_empty() {
+                note(&format!("no document of {name} has all of these words"));
             }
             print(|out| table.write(out))
         }

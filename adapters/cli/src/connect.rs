@@ -94,13 +94,20 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     }
     let signal = signals::first()?;
     let grace = options.stop_grace;
-    tokio::spawn(async move {
+    let jobs = service.jobs.clone();
+    let drained = tokio::spawn(async move {
         signal.await;
         tracing::info!(grace = grace.as_secs_f64(), "stopping; once more to stop at once");
         handle.stop(grace);
+        // What has not ended by then is cancelled.
+        let _ = tokio::time::timeout(grace, jobs.drain()).await;
     });
     let watch = tokio::spawn(Service::heed_cancel_requests(service.jobs.clone()));
     let reason = node.run().await;
+    if matches!(reason, StopReason::Requested) {
+        // Background jobs are no work of the connection, and may take longer.
+        let _ = drained.await;
+    }
     watch.abort();
     if tokio::time::timeout(PATIENCE, service.jobs.stop()).await.is_err() {
         tracing::warn!(

@@ -73,11 +73,14 @@ impl DataDir {
     pub(crate) fn open(chosen: Option<&Path>) -> Result<Self, Failure> {
         let path = match chosen {
             Some(path) => path.to_owned(),
-            None => etcetera::choose_base_strategy()
-                .map_err(|_| Failure::usage("there is no home folder; give --data-dir"))?
-                .data_dir()
-                .join("clawnode"),
+            None => default_path()?,
         };
+        if path.exists() && !path.is_dir() {
+            return Err(Failure::usage(format!(
+                "--data-dir: {} is a file; give a folder",
+                path.display()
+            )));
+        }
         Ok(Self { path })
     }
 
@@ -318,6 +321,19 @@ impl DeviceTokens for FileTokens {
         });
         forgotten.map_err(|error| self.fail(&error))
     }
+}
+
+/// The platform's own place for data. A home folder that only the list of users knows may be that of somebody else, such as root.
+fn default_path() -> Result<PathBuf, Failure> {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let strategy = match cfg!(unix) && !is_set("HOME") && !is_set("XDG_DATA_HOME") {
+        true => None,
+        false => etcetera::choose_base_strategy().ok(),
+    };
+    let strategy = strategy.ok_or_else(|| {
+        Failure::usage("there is no home folder: HOME is not set; give --data-dir")
+    })?;
+    Ok(strategy.data_dir().join("clawnode"))
 }
 
 /// Who locked the file, as far as it says.

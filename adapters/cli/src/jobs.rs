@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
-use crate::kept::{failed, note_next, to_read_jobs};
+use crate::kept::{failed, note_empty, note_next, to_read_jobs};
 use crate::operator::text;
 use crate::options::kept::{Jobs, JobsCommand, Part};
 use crate::output::note;
@@ -26,18 +26,24 @@ pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {
                 return print_json(&json!({ "jobs": page.rows, "next": page.next }));
             }
             print(|out| list(&page.rows).write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }
         JobsCommand::Show { id } => {
             let job = find(&store, user, id)?;
             let params = store.job_params(user, id).map_err(failed)?.unwrap_or_default();
+            let result = store.job_result(user, id).map_err(failed)?;
             if kept.json {
                 let mut shown = serde_json::to_value(&job)?;
                 shown["params"] = params.into();
+                shown["result"] = result.into();
                 return print_json(&shown);
             }
             let params = serde_json::to_string(&params)?;
+            let result = result.map(|result| result.to_string());
             print(|out| {
                 fields(
                     out,
@@ -49,6 +55,7 @@ pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {
                         ("created", Some(&job.created_at)),
                         ("started", job.started_at.as_deref()),
                         ("finished", job.finished_at.as_deref()),
+                        ("result", result.as_deref()),
                         ("error", job.error.as_deref()),
                     ],
                 )

@@ -28,11 +28,27 @@ pub(crate) fn to_write(kept: &Kept) -> Result<Store, Failure> {
     open(data.path()).map_err(failed)
 }
 
-/// The store to read, whoever holds it. Nobody has to wait for a reader.
+/// The store to run the workflow `id` in.
+pub(crate) fn to_run(kept: &Kept, id: &str) -> Result<Store, Failure> {
+    let data = DataDir::open(kept.data_dir.as_deref())?;
+    open(data.path()).map_err(|error| match error {
+        error @ StoreError::Held { .. } => failed(error).with_advice(&format!(
+            "if that is a node, ask it: clawnode run --gateway ... --workflow-id {id}"
+        )),
+        error => failed(error),
+    })
+}
+
+/// The store to read, whoever holds it. Nobody has to wait for a reader. Where nothing is kept yet nothing is made, and the store
+/// is an empty one.
 pub(crate) fn to_read(kept: &Kept) -> Result<Store, Failure> {
     let data = DataDir::open(kept.data_dir.as_deref())?;
+    if !Store::exists(data.path()) {
+        note(&nothing_kept(data.path()));
+        return Store::in_memory().map_err(failed);
+    }
     match Store::open_to_read(data.path()) {
-        // It is made, or brought to the newest format, by opening it once.
+        // It is brought to the newest format by opening it once.
         Err(StoreError::NotReady { .. }) => to_write(kept),
         opened => opened.map_err(failed),
     }
@@ -41,9 +57,11 @@ pub(crate) fn to_read(kept: &Kept) -> Result<Store, Failure> {
 /// The store to read, in which no job is called running that ended with its node.
 pub(crate) fn to_read_jobs(kept: &Kept) -> Result<Store, Failure> {
     let data = DataDir::open(kept.data_dir.as_deref())?;
-    match Store::open(data.path()) {
-        Ok(_) | Err(StoreError::Held { .. }) => {}
-        Err(error) => return Err(failed(error)),
+    if Store::exists(data.path()) {
+        match Store::open(data.path()) {
+            Ok(_) | Err(StoreError::Held { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
     to_read(kept)
 }
@@ -53,9 +71,7 @@ pub(crate) fn backup(options: &Backup) -> Result<(), Failure> {
     let Backup { data_dir, to } = options;
     let data = DataDir::open(data_dir.as_deref())?;
     let store = Store::open_to_read(data.path()).map_err(|error| match error {
-        StoreError::NotReady { .. } => {
-            Failure::usage(format!("nothing is kept in {} yet", data.path().display()))
-        }
+        StoreError::NotReady { .. } => Failure::usage(nothing_kept(data.path())),
         error => failed(error),
     })?;
     store.backup(to).map_err(failed)?;
@@ -63,11 +79,23 @@ pub(crate) fn backup(options: &Backup) -> Result<(), Failure> {
     Ok(())
 }
 
+fn nothing_kept(data_dir: &Path) -> String {
+    format!("nothing is kept in {} yet", data_dir.display())
+}
+
 /// What went wrong, with the exit code of who can do something about it.
 pub(crate) fn failed(error: StoreError) -> Failure {
     match error {
         StoreError::Io { .. } | StoreError::Database(_) => Failure::from(error),
         error => Failure::usage(chain(&error)),
+    }
+}
+
+/// Says that a list is empty, and of whom: the user is often another one than was meant.
+pub(crate) fn note_empty(store: &Store, kept: &Kept) {
+    if let Some(data_dir) = store.data_dir() {
+        let (user, shown) = (&kept.user_id, data_dir.display());
+        note(&format!("nothing here for user {user} in {shown}; --user-id names another user"));
     }
 }
 

@@ -160,7 +160,7 @@ pub(crate) struct Connect {
     /// The most seconds between reconnects (default: 60, and 30 if the gateway is known to speak openclaw)
     #[arg(long, env = "CLAWNODE_MAX_RECONNECT_DELAY", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds, help_heading = GATEWAY)]
     pub(crate) max_reconnect_delay: Option<Duration>,
-    /// Seconds that running work gets to finish after Ctrl-C or SIGTERM
+    /// Seconds that running work, background jobs included, gets to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds, help_heading = WORK)]
     pub(crate) stop_grace: Duration,
     /// Keep jobs and the rest in memory, for as long as the program runs; then several nodes can share a --data-dir

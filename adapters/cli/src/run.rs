@@ -16,6 +16,7 @@ use crate::client::{client, unavailable};
 use crate::error::{FAILED, Failure, INTERRUPTED, UNAVAILABLE, chain};
 use crate::options;
 use crate::output::{describe, finish, note};
+use crate::workflow::without_mark;
 use crate::{signals, workflows};
 
 /// Runs a workflow: shows its updates on stderr, prints its result on stdout.
@@ -324,7 +325,7 @@ fn load(file: &Path) -> Result<Workflow, Failure> {
     };
     let text =
         text.map_err(|error| Failure::usage(format!("cannot read the workflow {shown}: {error}")))?;
-    let value = serde_json::from_str(&text)
+    let value = serde_json::from_str(&without_mark(text))
         .map_err(|error| Failure::usage(format!("the workflow {shown} is not JSON: {error}")))?;
     let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("workflow");
     Workflow::from_json(value, name).map_err(|error| {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::{one_line, print, print_json};
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
-use crate::kept::{failed, note_next, stem, to_read, to_write};
+use crate::kept::{failed, note_empty, note_next, stem, to_read, to_run, to_write};
 use crate::operator::text;
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
 use crate::output::{describe, finish, note, shortened};
@@ -38,7 +38,8 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
         WorkflowCommand::List { examples: true, .. } => list_examples(kept),
         WorkflowCommand::List { search, part: Part { limit, start }, .. } => {
             let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
-            let page = to_read(kept)?.workflows(user, &query).map_err(failed)?;
+            let store = to_read(kept)?;
+            let page = store.workflows(user, &query).map_err(failed)?;
             if kept.json {
                 return print_json(&json!({ "workflows": page.rows, "next": page.next }));
             }
@@ -47,6 +48,9 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
                 table.row([&row.id, &row.name, &row.updated_at, &row.tags.join(", ")]);
             }
             print(|out| table.write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
             note_next(page.next.as_deref());
             Ok(())
         }
@@ -94,16 +98,23 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
         files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     let store = to_write(kept)?;
     let user = &kept.user_id;
-    let mut texts = BTreeMap::new();
-    for (file, workflow) in read.iter().filter(|_| !replace) {
-        let there = match texts.insert(&workflow.id, file) {
-            Some(before) => Some(before.clone()),
-            None => store.workflow_file(user, &workflow.id).map_err(failed)?,
-        };
-        if there.is_some_and(|there| there != *file) {
+    let mut seen = BTreeMap::new();
+    for (file, (text, workflow)) in files.iter().zip(&read) {
+        let id = &workflow.id;
+        if let Some((first, before)) = seen.insert(id, (file, text))
+            && before != text
+        {
             return Err(Failure::usage(format!(
-                "there is another workflow {} already; --replace takes its place",
-                workflow.id
+                "{} is another workflow {id} than {}; give one of them another id",
+                file.display(),
+                first.display()
+            )));
+        }
+        let there = store.workflow_file(user, id).map_err(failed)?;
+        if !replace && there.is_some_and(|there| there != *text) {
+            return Err(Failure::usage(format!(
+                "there is another workflow {id} than {} already; --replace takes its place",
+                file.display()
             )));
         }
     }
@@ -139,15 +150,30 @@ fn read(file: &Path) -> Result<(String, Workflow), Failure> {
             let mut text = String::new();
             (io::stdin().read_to_string(&mut text).map(|_| text), "stdin".to_owned())
         }
+        _ if file.is_dir() => {
+            let shown = file.display();
+            return Err(Failure::usage(format!(
+                "{shown} is a folder; give its files, such as {shown}/*.json"
+            )));
+        }
         _ => (std::fs::read_to_string(file), file.display().to_string()),
     };
     let text = text.map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    let text = without_mark(text);
     let name = if shown == "stdin" { "workflow" } else { stem(file) };
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::usage(format!("{shown} is not JSON: {error}")))?;
     let workflow = Workflow::from_json(value, name)
         .map_err(|error| Failure::usage(format!("{shown} is no workflow: {}", chain(&error))))?;
     Ok((text, workflow))
+}
+
+/// A text without the byte order mark, which some editors begin a file with.
+pub(crate) fn without_mark(text: String) -> String {
+    match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 fn show(kept: &Kept, workflow: &Workflow) -> Result<(), Failure> {
@@ -268,7 +294,7 @@ async fn run_here(
     access: Access,
 ) -> Result<(), Failure> {
     let signal = signals::first()?;
-    let store = to_write(kept)?;
+    let store = to_run(kept, id)?;
     let params = given_params(given, Some(&find(&store, kept, id)?))?;
     let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));

@@ -121,7 +121,10 @@ fn an_exported_workflow_comes_back_to_the_byte() {
     let (code, text) = folder.failure(&["workflow", "import", &changed]);
     assert!(code == Some(2) && text.contains("--replace"), "{text}");
     let (code, text) = folder.failure(&["workflow", "import", &changed, &file, "--user-id", "new"]);
-    assert!(code == Some(2) && text.contains("another workflow"), "{text}");
+    let both = format!("{file} is another workflow {ID} than {changed}; give one of them");
+    assert!(code == Some(2) && text.contains(&both), "{text}");
+    let (code, text) = folder.failure(&["workflow", "import", "--replace", &changed, &file]);
+    assert!(code == Some(2) && text.contains(&both), "{text}");
     folder.text(&["workflow", "import", "--replace", &changed]);
     let list = folder.text(&["workflow", "list"]);
     assert!(
@@ -159,6 +162,22 @@ fn a_bare_graph_is_known_by_its_file_and_a_broken_one_stops_all() {
 }
 
 #[test]
+fn a_mark_before_a_file_is_none_of_it_and_a_folder_is_no_file() {
+    let folder = Folder::new();
+    let file = folder.file("marked.json", &format!("\u{feff}{EXPORTED}"));
+    folder.text(&["workflow", "import", &file]);
+    assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
+    folder.text(&["run", &file, "--quiet"]);
+    let path = folder.path().to_str().unwrap();
+    let (code, text) = folder.failure(&["workflow", "import", path]);
+    let said = format!("{path} is a folder; give its files, such as {path}/*.json");
+    assert!(code == Some(2) && text.contains(&said), "{text}");
+    let bare = r#"{"id": "w1", "name": "Mine", "nodes": [], "edges": []}"#;
+    let imported = folder.json(&["workflow", "import", &folder.file("bare.json", bare)]);
+    assert_eq!(imported["workflows"][0], json!({"id": "w1", "name": "Mine", "done": "imported"}));
+}
+
+#[test]
 fn a_run_is_a_job_with_a_log() {
     let folder = Folder::new();
     folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED)]);
@@ -173,7 +192,9 @@ fn a_run_is_a_job_with_a_log() {
     assert_eq!(jobs["jobs"][0]["id"], job_id);
     let job = folder.json(&["jobs", "show", job_id]);
     assert_eq!((&job["status"], &job["params"]), (&json!("completed"), &json!({"text": "1.10"})));
+    assert_eq!(job["result"], json!({"shouted": ["1.10!"]}));
     assert!(folder.text(&["jobs", "list"]).contains("completed"));
+    assert!(folder.text(&["jobs", "show", job_id]).contains("result    {\"shouted\":[\"1.10!\"]}"));
     assert!(folder.text(&["jobs", "show", job_id]).contains("params    {\"text\":\"1.10\"}"));
     folder.text(&["jobs", "logs", job_id]);
     let (code, text) = folder.failure(&["jobs", "cancel", job_id]);
@@ -306,6 +327,75 @@ fn the_examples_are_listed_and_shown() {
 }
 
 #[test]
+fn an_empty_list_says_whose_it_is() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED), "--user-id", "ann"]);
+    let said = format!("nothing here for user 1 in {}", folder.data_dir().display());
+    for list in ["workflow", "jobs", "assets", "collections"] {
+        let (code, text) = folder.failure(&[list, "list"]);
+        assert!(code == Some(0) && text.contains(&said), "{list}: {text}");
+        let (_, text) = folder.failure(&[list, "list", "--json"]);
+        assert_eq!(text, "", "{list}");
+    }
+    let (_, text) = folder.failure(&["workflow", "list", "--user-id", "ann"]);
+    assert_eq!(text, "");
+    let (code, text) = folder.failure(&["nodes", "--search", "zzz"]);
+    assert!(code == Some(0) && text.contains("no node type matches \"zzz\""), "{text}");
+    for text in ["javascript", "JavaScript"] {
+        assert!(
+            folder.text(&["nodes", "--search", text]).contains("nodetool.code.Code "),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_reads_makes_nothing() {
+    let folder = Folder::new();
+    let said = format!("nothing is kept in {} yet", folder.data_dir().display());
+    for list in ["workflow", "jobs", "assets", "collections"] {
+        let (code, text) = folder.failure(&[list, "list"]);
+        assert!(code == Some(0) && text.trim() == said, "{list}: {text}");
+    }
+    for read in [
+        &["workflow", "show", "x"][..],
+        &["workflow", "export", "x"],
+        &["jobs", "show", "x"],
+        &["jobs", "logs", "x"],
+        &["jobs", "cancel", "x"],
+        &["assets", "get", "x"],
+        &["collections", "search", "x", "y"],
+        &["backup", "x"],
+    ] {
+        let (code, text) = folder.failure(read);
+        assert!(code == Some(2) && text.contains(&said), "{read:?}: {text}");
+    }
+    assert!(!folder.data_dir().exists());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_one_is_a_fault_of_usage() {
+    let folder = Folder::new();
+    let file = folder.file("file", EXPORTED);
+    for command in [&["jobs", "list"][..], &["workflow", "import", &file], &["identity", "show"]] {
+        let (code, text) = folder.failure(&[command, &["--data-dir", &file]].concat());
+        assert!(code == Some(2) && text.contains("file is a file; give a folder"), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_home_nobody_elses_is_taken() {
+    let mut command = clawnode(&["jobs", "list"]);
+    for name in ["HOME", "XDG_DATA_HOME", "CLAWNODE_DATA_DIR"] {
+        command.env_remove(name);
+    }
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(2) && said.contains("HOME is not set; give"), "{said}");
+}
+
+#[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();
     let file = folder.file("shout.json", EXPORTED);
@@ -384,6 +474,12 @@ fn a_held_store_can_be_read_and_copied_and_not_written() {
         let holder = format!("process {} holds the store", std::process::id());
         assert!(code == Some(2) && text.contains(&holder), "{text}");
     }
+    let (code, text) = folder.failure(&["workflow", "run", ID]);
+    let advice = format!("clawnode run --gateway ... --workflow-id {ID}");
+    assert!(
+        code == Some(2) && text.contains("holds the store") && text.contains(&advice),
+        "{text}"
+    );
     assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
     assert_eq!(folder.json(&["jobs", "show", "job"])["status"], "running");
     assert!(folder.text(&["jobs", "logs", "job"]).contains("INFO     half of it"));
@@ -404,6 +500,27 @@ fn a_held_store_can_be_read_and_copied_and_not_written() {
         (&job["status"], &job["error"]),
         (&json!("failed"), &json!("the node ended while the job ran"))
     );
+}
+
+#[test]
+fn a_parameter_that_the_workflow_does_not_know_is_said_by_the_node() {
+    let folder = Folder::new();
+    folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED)]);
+    let data_dir = folder.data_dir();
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &["--data-dir", data_dir.to_str().unwrap()]);
+    let url = format!("http://{address}");
+    let ask = ["run", "--gateway", &url, "--auth-token", TOKEN, "--workflow-id", ID];
+    let ran = wait_until("the node to be there", || {
+        let ran = folder.run(&[&ask[..], &["--param", "txt=hi"]].concat());
+        (ran.status.code() != Some(4)).then_some(ran)
+    });
+    let said = stderr(&ran);
+    let warning = "parameter \"txt\" is ignored: no input of the graph has that name; it has text";
+    assert!(ran.status.success() && said.contains(warning), "{said}");
+    let job_id = &stdout_json(&ran)["job_id"];
+    let logs = folder.text(&["jobs", "logs", job_id.as_str().unwrap()]);
+    assert!(logs.contains("WARNING") && logs.contains(warning), "{logs}");
 }
 
 /// A workflow that is busy for minutes.

@@ -98,7 +98,12 @@ impl Drop for World {
 
 /// A graph that is at work for a long time.
 fn long_graph() -> Value {
-    let values: Vec<usize> = (0..90_000).collect();
+    graph_of(90_000)
+}
+
+/// A graph that is at work for some moments with each of as many items.
+fn graph_of(items: usize) -> Value {
+    let values: Vec<usize> = (0..items).collect();
     json!({
         "nodes": [
             {"id": "list", "type": "nodetool.constant.List", "data": {"value": values}},
@@ -179,7 +184,8 @@ fn each_of_the_sixteen_answers_as_documented() {
         (&started["status"], &started["workflow_id"]),
         (&json!("scheduled"), &json!("greet"))
     );
-    world.eventually(started["job_id"].as_str().expect("an id"), "completed");
+    let ended = world.eventually(started["job_id"].as_str().expect("an id"), "completed");
+    assert_eq!(ended["result"], json!({"greeting": ["Hello, world!"]}));
 
     let found = ask("list_assets", json!({}));
     assert_eq!(
@@ -262,7 +268,7 @@ fn a_job_that_a_crash_ended_is_failed_after_the_next_start() {
 fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
     let world = World::new("cancel");
     world.put(&world.store(), "long", long_graph());
-    let mut node = world.node(&[]);
+    let mut node = world.node(&["--stop-grace", "0.2"]);
     let start = || {
         let started = world.ask("start_background_job", json!({"workflow_id": "long"})).unwrap();
         started["job_id"].as_str().expect("an id").to_owned()
@@ -280,6 +286,21 @@ fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
     let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
     assert_eq!(jobs.len(), 2);
     assert!(jobs.iter().all(|job| job.status == JobStatus::Cancelled), "{jobs:?}");
+    assert_eq!(jobs[0].error.as_deref(), Some("the node was stopped"));
+    assert_eq!(jobs[1].error, None);
+}
+
+#[test]
+fn a_background_job_gets_the_grace_of_a_stopping_node() {
+    let world = World::new("grace");
+    world.put(&world.store(), "short", graph_of(2_000));
+    let mut node = world.node(&["--stop-grace", "600"]);
+    let started = world.ask("start_background_job", json!({"workflow_id": "short"})).unwrap();
+    world.eventually(started["job_id"].as_str().expect("an id"), "running");
+    node.signal("-TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
+    assert_eq!((jobs.len(), jobs[0].status), (1, JobStatus::Completed), "{jobs:?}");
 }
 
 #[test]
@@ -312,6 +333,16 @@ fn collections_are_filled_and_searched_on_the_command_line() {
     let found: Value = serde_json::from_slice(&found.stdout).expect("it is JSON");
     assert_eq!(found["documents"].as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(found["documents"][0]["text"], "black tea from Assam");
+    let ranked = collections(&["search", "pantry", "tea"]);
+    let ranked = String::from_utf8_lossy(&ranked.stdout).into_owned();
+    let ranks: Vec<_> = ranked.lines().map(|line| line.split(' ').next()).collect();
+    assert_eq!(ranks, [Some("RANK"), Some("1"), Some("2")], "{ranked}");
+    for writes in ["create", "add", "remove"] {
+        let help = output(&["collections", writes, "-h"]);
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let words: Vec<_> = help.split_whitespace().collect();
+        assert!(words.join(" ").contains("Not while a node runs"), "{help}");
+    }
     let listed = collections(&["list"]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("pantry  2 "), "{listed:?}");
     let twice = collections(&["add", "pantry", &files[0], &files[0]]);
@@ -321,6 +352,25 @@ fn collections_are_filled_and_searched_on_the_command_line() {
     let gone = collections(&["search", "pantry", "tea"]);
     assert_eq!(gone.status.code(), Some(2));
     assert!(stderr(&gone).contains("user ada has no collection pantry"), "{}", stderr(&gone));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_script_says_what_it_needs() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sixteen_commands.sh");
+    let text = std::fs::read_to_string(script).expect("it is in the repository");
+    let copy = common::temporary_file("copy.sh", &text);
+    let run = |script: &str, argument: Option<&str>| {
+        let mut command = std::process::Command::new("bash");
+        command.arg(script).args(argument).stdin(std::process::Stdio::null());
+        let output = command.output().expect("there is a bash");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        stderr(&output)
+    };
+    let said = run(copy.to_str().expect("the path is UTF-8"), None);
+    assert!(said.contains("run this script where it is in the repository"), "{said}");
+    let said = run(script, Some("/no/such/clawnode"));
+    assert!(said.contains("/no/such/clawnode is no program"), "{said}");
 }
 
 #[test]

@@ -48,14 +48,17 @@ pub fn commands() -> Vec<CommandInfo> {
             "list_jobs",
             "Lists the user's jobs, which are runs of workflows, the newest first.",
         ),
-        command::<GetJob>("get_job", "Gets one job: where it is, and why it failed."),
+        command::<GetJob>(
+            "get_job",
+            "Gets one job: where it is, its result once it has ended, and why it failed.",
+        ),
         command::<GetJobLogs>(
             "get_job_logs",
             "Gets the newest rows of a job's log, also while it runs.",
         ),
         command::<StartBackgroundJob>(
             "start_background_job",
-            "Starts a workflow that runs on when the command is answered.",
+            "Starts a workflow that runs on when the command is answered; get_job has its result later.",
         ),
         command::<ListAssets>(
             "list_assets",

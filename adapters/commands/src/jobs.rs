@@ -3,6 +3,7 @@
 use clawnode_store::{Job, JobStatus, LogRow, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     Commands,
@@ -29,17 +30,17 @@ impl Commands {
         })
     }
 
-    /// `get_job`: one of the user's jobs.
+    /// `get_job`: one of the user's jobs, with its result once it has ended.
     ///
     /// # Errors
     ///
     /// When the user has no such job, and when the store fails.
-    pub fn get_job(&self, user: &str, params: &GetJob) -> Result<JobRow, CommandError> {
+    pub fn get_job(&self, user: &str, params: &GetJob) -> Result<JobInfo, CommandError> {
         check_user(user, params.user_id.as_deref())?;
         let found = self.store().job(user, &params.job_id)?;
-        found
-            .map(JobRow::new)
-            .ok_or_else(|| CommandError::JobNotFound { id: params.job_id.clone() })
+        let found = found.ok_or_else(|| CommandError::JobNotFound { id: params.job_id.clone() })?;
+        let result = self.store().job_result(user, &params.job_id)?;
+        Ok(JobInfo { job: JobRow::new(found), result })
     }
 
     /// `get_job_logs`: the newest rows of a job's log, oldest first; of a job that runs, up to now.
@@ -136,6 +137,19 @@ pub struct GetJob {
     /// On whose behalf; nobody but the request's own user.
     #[serde(default)]
     pub user_id: Option<String>,
+}
+
+/// Result of `get_job`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// What lists say of it.
+    #[serde(flatten)]
+    pub job: JobRow,
+    /// What it gave: the list of the values of each output, by the output's name, as the field of this name in
+    /// the result of `run_workflow`. Null while it has not ended, and when it gave nothing. Of more than
+    /// [`MOST_RESULT_BYTES`](clawnode_store::limits::MOST_RESULT_BYTES) there is `{"too_large": BYTES}` instead.
+    pub result: Option<Value>,
 }
 
 /// Arguments of `get_job_logs`.

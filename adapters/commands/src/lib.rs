@@ -49,7 +49,7 @@ pub use collections::{
     CollectionDetails, CollectionList, CollectionRow, GetCollection, ListCollections,
 };
 pub use error::CommandError;
-pub use jobs::{GetJob, GetJobLogs, JobList, JobLogs, JobRow, ListJobs};
+pub use jobs::{GetJob, GetJobLogs, JobInfo, JobList, JobLogs, JobRow, ListJobs};
 pub use models::{ListModels, Model, ModelList, ModelSource, ModelsError};
 pub use nodes::{
     FoundNode, FoundNodes, GetNodeInfo, ListNodes, NodeInfo, NodeList, NodeRow, SearchNodes,

@@ -30,8 +30,8 @@ impl Commands {
     /// `search_nodes`: the node types that fit the words, best first; equals in the order of
     /// their names.
     ///
-    /// Title, type and query are compared without regard to case and split at dots, underscores
-    /// and capitals. The whole query in a row counts 60 and 20 for each of its words; each word
+    /// Title, type, description and query are compared without regard to case and split at dots and
+    /// underscores, and both split at capitals and not. The whole query in a row counts 60 and 20 for each of its words; each word
     /// counts 10 in the title, 6 in the type and 1 in the description; three quarters of the words in
     /// title and type count 25 more, half of them 10 (protocol page 1.2).
     ///

@@ -87,11 +87,33 @@ struct State {
     live: BTreeMap<String, Live>,
     /// How many background jobs have not ended, waiting ones included.
     background: usize,
-    stopping: bool,
+    stage: Stage,
+}
+
+/// What may still be started, from all to nothing.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Open,
+    /// No background jobs any more, see [`Jobs::drain`].
+    Draining,
+    /// Nothing any more, see [`Jobs::stop`].
+    Stopped,
+}
+
+/// How a job starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    AtOnce,
+    InBackground,
 }
 
 /// The outside of a job that has not ended.
 struct Live {
+    /// Whether it waits for a slot.
+    waiting: bool,
+    /// Whether somebody asked for its end.
+    cancel_requested: bool,
     /// Closed to cancel it.
     cancel: Receiver<()>,
     /// Closed when its row has a final status.
@@ -188,7 +210,7 @@ impl Jobs {
             status: JobStatus::Scheduled,
             workflow_id: workflow.id.clone(),
         };
-        let run = self.make(user, request, Store::create_job)?;
+        let run = self.make(user, request, Start::InBackground)?;
         let slots = Arc::clone(&self.0.slots);
         self.0.spawn.spawn(Box::pin(async move {
             let _place = place;
@@ -227,12 +249,26 @@ impl Jobs {
         Ok(())
     }
 
-    /// Cancels all jobs, starts no more, and resolves when all of them have a final status.
+    /// Starts no more background jobs, cancels those that wait for their turn, and resolves when all
+    /// jobs that run have ended. What is cancelled has the error `the node was stopped`.
+    ///
+    /// To be given some time, and [`stop`](Self::stop) after it.
+    pub async fn drain(&self) {
+        self.leave(Stage::Draining, |live| live.waiting).await;
+    }
+
+    /// Cancels all jobs, starts no more, and resolves when all of them have a final status, with the
+    /// error `the node was stopped`.
     pub async fn stop(&self) {
+        self.leave(Stage::Stopped, |_| true).await;
+    }
+
+    /// Goes on to `stage`, cancels the jobs of which `is_cancelled` says so, and waits for the end of all.
+    async fn leave(&self, stage: Stage, is_cancelled: fn(&Live) -> bool) {
         let ended: Vec<Receiver<()>> = {
             let mut state = self.0.state();
-            state.stopping = true;
-            state.live.values().for_each(|live| {
+            state.stage = state.stage.max(stage);
+            state.live.values().filter(|live| is_cancelled(live)).for_each(|live| {
                 live.cancel.close();
             });
             state.live.values().map(|live| live.ended.clone()).collect()
@@ -249,21 +285,16 @@ impl Jobs {
     }
 
     fn run(&self, user: &str, request: RunRequest) -> Result<JobRun, CommandError> {
-        self.make(user, request, Store::begin_job)
+        self.make(user, request, Start::AtOnce)
     }
 
-    /// A run with its row, as `create` makes it.
-    fn make(
-        &self,
-        user: &str,
-        request: RunRequest,
-        create: fn(&Store, NewJob) -> Result<(), StoreError>,
-    ) -> Result<JobRun, CommandError> {
+    /// A run with its row.
+    fn make(&self, user: &str, request: RunRequest, start: Start) -> Result<JobRun, CommandError> {
         let mut job = NewJob::new(&request.job_id, user);
         job.workflow_id.clone_from(&request.workflow_id);
         job.params.clone_from(&request.params);
         let checked = self.0.commands.engine().run(request);
-        let row = Row::create(self, job, create)?;
+        let row = Row::create(self, job, start)?;
         match checked {
             Ok(run) => Ok(JobRun { run, row }),
             Err(invalid) => Err(row.refuse(invalid)),
@@ -287,9 +318,17 @@ impl Shared {
     }
 
     fn cancel_live(&self, job_id: &str) {
-        if let Some(live) = self.state().live.get(job_id) {
+        if let Some(live) = self.state().live.get_mut(job_id) {
+            live.cancel_requested = true;
             live.cancel.close();
         }
+    }
+
+    /// Why a job is cancelled now, unless somebody asked for that.
+    fn cancel_reason(&self, job_id: &str) -> Option<&'static str> {
+        let state = self.state();
+        let requested = state.live.get(job_id).is_some_and(|live| live.cancel_requested);
+        (state.stage > Stage::Open && !requested).then_some(STOPPED)
     }
 }
 
@@ -355,7 +394,14 @@ impl JobRun {
             RunStatus::Cancelled => JobStatus::Cancelled,
             _ => JobStatus::Failed,
         };
-        row.finish(status, outcome.error.clone()).await?;
+        let mut error = outcome.error.clone();
+        if status == JobStatus::Cancelled && error.is_none() {
+            error = row.jobs.0.cancel_reason(&row.job_id).map(str::to_owned);
+        }
+        let outputs = outcome.outputs.iter();
+        let result: Map<String, Value> =
+            outputs.map(|(name, values)| (name.clone(), Value::from(values.clone()))).collect();
+        row.finish(status, error, result).await?;
         Ok(outcome)
     }
 
@@ -375,6 +421,9 @@ impl JobRun {
         if slot.is_some() {
             let jobs = self.row.jobs.clone();
             let job_id = self.row.job_id.clone();
+            if let Some(live) = jobs.0.state().live.get_mut(&job_id) {
+                live.waiting = false;
+            }
             // A row that cannot be started is a store that cannot be written: the end will tell.
             let _ = jobs.blocking(move |jobs| jobs.store().start_job(&job_id)).await;
         }
@@ -413,18 +462,19 @@ struct Row {
 }
 
 impl Row {
-    fn create(
-        jobs: &Jobs,
-        job: NewJob,
-        create: fn(&Store, NewJob) -> Result<(), StoreError>,
-    ) -> Result<Self, CommandError> {
+    fn create(jobs: &Jobs, job: NewJob, start: Start) -> Result<Self, CommandError> {
+        let (create, latest): (fn(&Store, NewJob) -> _, _) = match start {
+            Start::AtOnce => (Store::begin_job, Stage::Draining),
+            Start::InBackground => (Store::create_job, Stage::Open),
+        };
         let (cancel, cancelled) = async_channel::bounded(1);
         let (end, ended) = async_channel::bounded(1);
         let job_id = job.id.clone();
-        let live = Live { cancel: cancelled.clone(), ended };
+        let waiting = start == Start::InBackground;
+        let live = Live { waiting, cancel_requested: false, cancel: cancelled.clone(), ended };
         {
             let mut state = jobs.0.state();
-            if state.stopping {
+            if state.stage > latest {
                 return Err(CommandError::Stopped);
             }
             if state.live.contains_key(&job_id) {
@@ -450,7 +500,7 @@ impl Row {
         let text = invalid.to_string();
         self.recorder.failed(&text);
         let end = self.ended.take();
-        end_row(&self.jobs, &self.job_id, JobStatus::Failed, Some(&text), end)
+        end_row(&self.jobs, &self.job_id, JobStatus::Failed, Some(&text), None, end)
             .err()
             .unwrap_or(CommandError::InvalidGraph(invalid))
     }
@@ -459,11 +509,16 @@ impl Row {
         mut self,
         status: JobStatus,
         error: Option<String>,
+        result: Map<String, Value>,
     ) -> Result<(), CommandError> {
         let end = self.ended.take();
         let job_id = self.job_id.clone();
-        let ended =
-            self.jobs.blocking(move |jobs| end_row(jobs, &job_id, status, error.as_deref(), end));
+        let ended = self.jobs.blocking(move |jobs| {
+            let error = error.as_deref();
+            // One that did not complete has the result so far, if any.
+            let result = (status == JobStatus::Completed || !result.is_empty()).then_some(&result);
+            end_row(jobs, &job_id, status, error, result, end)
+        });
         ended.await?
     }
 }
@@ -473,16 +528,16 @@ impl Drop for Row {
         let Some(end) = self.ended.take() else { return };
         let (status, error) = match std::thread::panicking() {
             true => (JobStatus::Failed, Some(PANICKED)),
-            false => (JobStatus::Cancelled, None),
+            false => (JobStatus::Cancelled, self.jobs.0.cancel_reason(&self.job_id)),
         };
-        match error {
-            Some(error) => self.recorder.failed(error),
-            None => self.recorder.cancelled(),
+        match (status, error) {
+            (JobStatus::Failed, Some(error)) => self.recorder.failed(error),
+            _ => self.recorder.cancelled(),
         }
         let (jobs, job_id) = (self.jobs.clone(), self.job_id.clone());
         self.jobs.0.spawn.spawn_blocking(Box::new(move || {
             // Nobody is left to be told; the next start of the node finds the row as it is.
-            let _ = end_row(&jobs, &job_id, status, error, Some(end));
+            let _ = end_row(&jobs, &job_id, status, error, None, Some(end));
         }));
     }
 }
@@ -499,9 +554,13 @@ fn end_row(
     job_id: &str,
     status: JobStatus,
     error: Option<&str>,
+    result: Option<&Map<String, Value>>,
     end: Option<Sender<()>>,
 ) -> Result<(), CommandError> {
-    let written = jobs.store().finish_job(job_id, status, error);
+    let written = match result {
+        Some(result) => jobs.store().finish_job_with_result(job_id, status, error, result),
+        None => jobs.store().finish_job(job_id, status, error),
+    };
     jobs.0.state().live.remove(job_id);
     drop(end);
     written?;
@@ -564,4 +623,5 @@ fn threaded() -> String {
 }
 
 const THREADED: &str = "threaded";
+const STOPPED: &str = "the node was stopped";
 const PANICKED: &str = "the job stopped unexpectedly";

@@ -158,6 +158,7 @@ fn a_run_has_a_row_a_log_and_events() {
     );
     assert!(job["started_at"].is_string() && job["finished_at"].is_string());
     assert_eq!((&job["error"], &job["cost"]), (&Value::Null, &Value::Null));
+    assert_eq!(job["result"], json!({"greeting": ["Hello, Ada!"]}));
     assert_eq!(
         world.events("job-1"),
         [
@@ -171,6 +172,21 @@ fn a_run_has_a_row_a_log_and_events() {
     );
     assert_eq!(world.logs("job-1"), [""; 0]);
     assert_eq!(world.jobs.unfinished(), 0);
+}
+
+#[test]
+fn a_parameter_that_no_input_has_is_in_the_log_with_the_inputs_there_are() {
+    let world = World::new();
+    let params: RunWorkflow =
+        parse(json!({"workflow_id": "greet", "params": {"nam": "Ada"}})).unwrap();
+    let run = world.jobs.run_workflow("ada", params, "job-1").unwrap();
+    futures_lite::future::block_on(run.finish()).unwrap();
+    assert_eq!(
+        world.logs("job-1"),
+        [
+            "WARNING clawnode parameter \"nam\" is ignored: no input of the graph has that name; it has name"
+        ]
+    );
 }
 
 #[test]
@@ -236,10 +252,12 @@ fn a_background_job_runs_on_and_its_log_can_be_read_meanwhile() {
     );
     world.wait_for(1);
     assert_eq!(world.job("job-1")["status"], "running");
+    assert_eq!(world.job("job-1")["result"], Value::Null);
     assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
     world.gate.close();
     let job = world.eventually("job-1", "completed");
     assert!(job["finished_at"].is_string());
+    assert_eq!(job["result"], json!({"r": ["done"]}));
     assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
 }
 
@@ -317,6 +335,52 @@ fn stopping_ends_every_job_and_starts_no_more() {
         world.start("wait", "late").unwrap_err().to_string(),
         "the node is stopping and starts nothing more"
     );
+}
+
+#[test]
+fn draining_cancels_what_waits_and_lets_what_runs_end() {
+    let world = World::new();
+    for index in 0..MAX_BACKGROUND_JOBS + 2 {
+        world.start("wait", &format!("job-{index}")).unwrap();
+    }
+    world.wait_for(MAX_BACKGROUND_JOBS);
+    world.jobs.cancel("ada", "job-0").unwrap();
+    let drained = {
+        let jobs = world.jobs.clone();
+        thread::spawn(move || futures_lite::future::block_on(jobs.drain()))
+    };
+    let of_status = |status: &str| {
+        let jobs = world.jobs.commands().list_jobs("ada", &ListJobs::default()).unwrap().jobs;
+        jobs.into_iter().filter(|job| job.status.as_str() == status).collect::<Vec<_>>()
+    };
+    eventually("nothing to wait", || of_status("scheduled").is_empty().then_some(()));
+    assert_eq!(
+        world.start("wait", "late").unwrap_err().to_string(),
+        "the node is stopping and starts nothing more"
+    );
+    assert!(!of_status("running").is_empty() && !drained.is_finished());
+    // What still runs at the end of its time.
+    let last = of_status("running")[0].id.clone();
+    futures_lite::future::block_on(world.jobs.stop());
+    drained.join().unwrap();
+    assert_eq!(world.job(&last)["error"], "the node was stopped");
+    assert_eq!(world.job("job-0")["error"], Value::Null);
+    assert_eq!(of_status("cancelled").len(), MAX_BACKGROUND_JOBS + 2);
+}
+
+#[test]
+fn what_ends_while_the_jobs_are_drained_is_completed() {
+    let world = World::new();
+    world.start("wait", "job-1").unwrap();
+    world.wait_for(1);
+    let jobs = world.jobs.clone();
+    let drained = thread::spawn(move || futures_lite::future::block_on(jobs.drain()));
+    eventually("no more to start", || {
+        matches!(world.start("wait", "late"), Err(CommandError::Stopped)).then_some(())
+    });
+    world.gate.close();
+    drained.join().unwrap();
+    assert_eq!(world.job("job-1")["status"], "completed");
 }
 
 #[test]

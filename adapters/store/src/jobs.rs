@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Store;
 use crate::error::{StoreError, named};
-use crate::limits::MOST_JOBS;
+use crate::limits::{MOST_JOBS, MOST_RESULT_BYTES};
 use crate::page::{List, Page, Query, Window};
 use crate::records::{EventRow, Level, LogRow, Record};
 use crate::time::now;
@@ -202,14 +202,35 @@ impl Store {
         status: JobStatus,
         error: Option<&str>,
     ) -> Result<bool, StoreError> {
-        if !status.is_final() {
-            return Err(StoreError::NotFinal(status));
+        self.end_job(id, status, error, None)
+    }
+
+    /// As [`finish_job`](Self::finish_job), with what the job gave: its outputs, by name. Of a result of more than
+    /// [`MOST_RESULT_BYTES`] only the size is kept, as `{"too_large": BYTES}`, and the job's log says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish_job`](Self::finish_job).
+    pub fn finish_job_with_result(
+        &self,
+        id: &str,
+        status: JobStatus,
+        error: Option<&str>,
+        result: &Map<String, Value>,
+    ) -> Result<bool, StoreError> {
+        let mut result = serde_json::to_string(result)?;
+        let size = result.len();
+        if size > MOST_RESULT_BYTES {
+            result = json!({ "too_large": size }).to_string();
         }
-        let (id, error) = (id.to_owned(), error.map(str::to_owned));
-        self.write_lightly(move |connection| {
-            let changed = finish(connection, &id, status, error.as_deref())?;
-            if changed { Ok(true) } else { exists(connection, id).map(|()| false) }
-        })
+        let ended = self.end_job(id, status, error, Some(result))?;
+        if ended && size > MOST_RESULT_BYTES {
+            let message = format!(
+                "the result is not kept: it has {size} bytes, and at most {MOST_RESULT_BYTES} are kept"
+            );
+            self.log(id, LogRow::new(Level::Warning, message));
+        }
+        Ok(ended)
     }
 
     /// A job of a user, if there is one with that id.
@@ -242,6 +263,21 @@ impl Store {
             Ok(query.query_one([id, user], |row| row.get(0)).optional()?)
         })?;
         Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// What a job of a user gave, see [`finish_job_with_result`](Self::finish_job_with_result). None while it has not ended, when it
+    /// gave nothing, and when there is no such job.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn job_result(&self, user: &str, id: &str) -> Result<Option<Value>, StoreError> {
+        let text: Option<Option<String>> = self.read(|connection| {
+            let sql = "SELECT result FROM jobs WHERE id = ?1 AND user_id = ?2";
+            let mut query = connection.prepare_cached(sql)?;
+            Ok(query.query_one([id, user], |row| row.get(0)).optional()?)
+        })?;
+        Ok(text.flatten().map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
     /// The jobs of a user, of one workflow or of all. The text of the query is not looked for.
@@ -302,6 +338,23 @@ impl Store {
             Ok(rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
         })
     }
+
+    fn end_job(
+        &self,
+        id: &str,
+        status: JobStatus,
+        error: Option<&str>,
+        result: Option<String>,
+    ) -> Result<bool, StoreError> {
+        if !status.is_final() {
+            return Err(StoreError::NotFinal(status));
+        }
+        let (id, error) = (id.to_owned(), error.map(str::to_owned));
+        self.write_lightly(move |connection| {
+            let changed = finish(connection, &id, status, error.as_deref(), result.as_deref())?;
+            if changed { Ok(true) } else { exists(connection, id).map(|()| false) }
+        })
+    }
 }
 
 /// Ends what the process that held the store before left unfinished, and says so. Returns the jobs.
@@ -310,9 +363,9 @@ pub(crate) fn fail_interrupted(connection: &Connection) -> Result<Vec<String>, S
         connection.prepare("SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY place")?;
     let left = left.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     for id in &left {
-        finish(connection, id, JobStatus::Failed, Some(INTERRUPTED))?;
+        finish(connection, id, JobStatus::Failed, Some(INTERRUPTED), None)?;
         Record::log(LogRow::new(Level::Error, INTERRUPTED)).insert(connection, id)?;
-        let event = EventRow::new("RunFailed").with(serde_json::json!({ "error": INTERRUPTED }));
+        let event = EventRow::new("RunFailed").with(json!({ "error": INTERRUPTED }));
         Record::event(event).insert(connection, id)?;
     }
     Ok(left)
@@ -351,10 +404,11 @@ fn finish(
     id: &str,
     status: JobStatus,
     error: Option<&str>,
+    result: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE jobs SET status = ?2, error = ?3, finished_at = ?4
+    let sql = "UPDATE jobs SET status = ?2, error = ?3, finished_at = ?4, result = ?5
                WHERE id = ?1 AND finished_at IS NULL";
-    let values = params![id, status.as_str(), error, now()];
+    let values = params![id, status.as_str(), error, now(), result];
     Ok(connection.prepare_cached(sql)?.execute(values)? > 0)
 }
 

@@ -29,6 +29,10 @@ pub const MOST_LOG_BYTES: usize = 64 * 1024;
 /// Bytes of the payload of one event; of a larger one its size is kept. Results have a place of their own.
 pub const MOST_EVENT_BYTES: usize = 64 * 1024;
 
+/// Bytes of the result of one job, as JSON; of a larger one its size is kept. What people read is far smaller, and one fits into a
+/// message.
+pub const MOST_RESULT_BYTES: usize = 1024 * 1024;
+
 /// Bytes of one workflow, as of a workflow file.
 pub const MOST_WORKFLOW_BYTES: usize = 25 * 1024 * 1024;
 

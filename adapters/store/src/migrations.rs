@@ -65,6 +65,7 @@ const APPLICATION_ID: i64 = 0x636c_6177;
 const STEPS: &[&str] = &[
     include_str!("migrations/01_workflows_and_jobs.sql"),
     include_str!("migrations/02_assets_and_collections.sql"),
+    include_str!("migrations/03_results.sql"),
 ];
 
 #[cfg(test)]

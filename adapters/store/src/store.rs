@@ -96,7 +96,7 @@ impl Store {
     pub fn open_to_read(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(DATABASE);
         let not_ready = || StoreError::NotReady { data_dir: data_dir.to_owned() };
-        if !path.is_file() {
+        if !Self::exists(data_dir) {
             return Err(not_ready());
         }
         let connection = reader(&path)?;
@@ -112,6 +112,11 @@ impl Store {
             interrupted: Vec::new(),
             _lock: None,
         }))
+    }
+
+    /// Whether there is a store in `data_dir`, of whatever format. Makes nothing.
+    pub fn exists(data_dir: &Path) -> bool {
+        data_dir.join(DATABASE).is_file()
     }
 
     /// A store that is gone when its last clone is dropped, with assets in a temporary folder: for tests, and for a node without a data directory.

@@ -105,6 +105,8 @@ impl Store {
         let Some((json, created_at, updated_at)) = found else { return Ok(None) };
         let json: String = json;
         let mut workflow = parse(&json, id)?;
+        // The row decides: a bare graph that was kept under its file's name may have an id of its own.
+        id.clone_into(&mut workflow.id);
         workflow.created_at.get_or_insert(created_at);
         workflow.updated_at.get_or_insert(updated_at);
         Ok(Some(workflow))

@@ -301,6 +301,34 @@ fn long_logs_are_cut_and_of_large_events_the_size_is_kept() {
 }
 
 #[test]
+fn a_result_of_as_many_bytes_as_the_bound_is_kept_and_of_a_larger_one_the_size() {
+    let store = Store::in_memory().unwrap();
+    let around = r#"{"text":""}"#.len();
+    for (id, size) in
+        [("fits", limits::MOST_RESULT_BYTES), ("large", limits::MOST_RESULT_BYTES + 1)]
+    {
+        store.create_job(NewJob::new(id, "1")).unwrap();
+        assert_eq!(store.job_result("1", id).unwrap(), None);
+        let result = json!({ "text": "x".repeat(size - around) });
+        let result = result.as_object().unwrap();
+        assert!(store.finish_job_with_result(id, JobStatus::Completed, None, result).unwrap());
+    }
+    let fits = store.job_result("1", "fits").unwrap().unwrap();
+    assert_eq!(fits["text"].as_str().unwrap().len(), limits::MOST_RESULT_BYTES - around);
+    assert!(store.job_logs("1", "fits", 9).unwrap().is_empty());
+    let size = limits::MOST_RESULT_BYTES + 1;
+    assert_eq!(store.job_result("1", "large").unwrap(), Some(json!({ "too_large": size })));
+    let logs = store.job_logs("1", "large", 9).unwrap();
+    assert!(logs[0].message.starts_with("the result is not kept: it has 1048577 bytes"));
+    assert_eq!(store.job_result("2", "fits").unwrap(), None);
+    // The first end counts, with its result.
+    let other = json!({ "text": "y" });
+    let other = other.as_object().unwrap();
+    assert!(!store.finish_job_with_result("fits", JobStatus::Failed, None, other).unwrap());
+    assert_eq!(store.job_result("1", "fits").unwrap(), Some(fits));
+}
+
+#[test]
 fn a_workflow_of_25_mib_is_kept_and_a_larger_one_is_not() {
     let store = Store::in_memory().unwrap();
     let head = r#"{"nodes": [], "edges": [], "note": ""#;

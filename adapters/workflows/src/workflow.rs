@@ -36,7 +36,7 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Reads a workflow object, or a bare graph `{"nodes": [], "edges": []}`.
+    /// Reads a workflow object, or a bare graph `{"nodes": [], "edges": []}`, which may have an `id` and a `name` too.
     ///
     /// `name` is used as id and as name when the object has none, or an empty one.
     ///
@@ -45,6 +45,8 @@ impl Workflow {
     ///
     /// let bare = serde_json::json!({"nodes": [], "edges": []});
     /// assert_eq!(Workflow::from_json(bare, "my-file")?.id, "my-file");
+    /// let named = serde_json::json!({"id": "w1", "name": "Mine", "nodes": [], "edges": []});
+    /// assert_eq!(Workflow::from_json(named, "my-file")?.id, "w1");
     /// # Ok::<(), clawnode_workflows::WorkflowError>(())
     /// ```
     ///
@@ -57,8 +59,12 @@ impl Workflow {
         let graph = match extra.remove("graph") {
             Some(graph) => Graph::from_json(graph)?,
             None if extra.contains_key("nodes") => {
-                let graph = Graph::from_json(Value::Object(std::mem::take(&mut extra)))?;
-                return Ok(Self::new(name, graph));
+                let (id, own) = (text(&mut extra, "id")?, text(&mut extra, "name")?);
+                let graph = Graph::from_json(Value::Object(extra))?;
+                let mut workflow = Self::new(name, graph);
+                workflow.id = id.unwrap_or(workflow.id);
+                workflow.name = own.unwrap_or(workflow.name);
+                return Ok(workflow);
             }
             None => return Err(WorkflowError::NoGraph),
         };

@@ -4,7 +4,7 @@ mod common;
 
 use clawnode_workflows::{
     Edge, Graph, Node, NodeLibrary, NodeType, ProblemKind, Property, Report, SyncMode,
-    TypeDescriptor,
+    TypeDescriptor, Workflow,
     limits::{MAX_EDGES, MAX_NODES},
     validate,
 };
@@ -284,4 +284,18 @@ fn what_is_not_a_graph_is_named() {
         let value: Value = value;
         assert_eq!(Graph::from_json(value).unwrap_err().to_string(), expected);
     }
+}
+
+#[test]
+fn a_bare_graph_keeps_its_id_and_name() {
+    let bare = |id: Value| json!({"id": id, "name": "Mine", "nodes": [], "edges": []});
+    let workflow = Workflow::from_json(bare(json!("w1")), "file").unwrap();
+    assert_eq!((&*workflow.id, &*workflow.name), ("w1", "Mine"));
+    let again = Workflow::from_json(serde_json::to_value(&workflow).unwrap(), "other").unwrap();
+    assert_eq!(again, workflow);
+    for unnamed in [json!(null), json!("")] {
+        assert_eq!(Workflow::from_json(bare(unnamed), "file").unwrap().id, "file");
+    }
+    let error = Workflow::from_json(bare(json!(7)), "file").unwrap_err();
+    assert_eq!(error.to_string(), "id must be a text");
 }

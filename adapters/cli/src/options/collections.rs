@@ -24,9 +24,9 @@ pub(crate) enum CollectionsCommand {
         #[arg(long, env = "CLAWNODE_WORKFLOW_ID", value_name = "ID")]
         workflow_id: Option<String>,
     },
-    /// Add text files as documents, each under its file's name; one of that name is replaced. Makes the collection if there is none
+    /// Add text files as documents, each under its file's name; one of that name is replaced. Not while a node runs on the same data folder
     ///
-    /// Not while a node runs on the same data folder.
+    /// Makes the collection if there is none.
     Add {
         /// The collection's name
         name: String,

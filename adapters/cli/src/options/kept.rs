@@ -45,7 +45,8 @@ pub(crate) struct Workflow {
 pub(crate) enum WorkflowCommand {
     /// Keep workflow files: exported workflows of NodeTool, or bare graphs
     ///
-    /// A workflow without an id gets the name of its file. One that cannot run is kept, and warned of. Not while a node runs on the same data folder.
+    /// A workflow without an id gets the name of its file; a byte order mark is left out. One that cannot run is kept, and warned of. Not
+    /// while a node runs on the same data folder.
     Import {
         /// The files, or - for stdin
         #[arg(value_name = "FILE", required = true)]
@@ -126,7 +127,7 @@ pub(crate) enum JobsCommand {
         #[command(flatten)]
         part: Part,
     },
-    /// Show a job: where it is, when it began and ended, and why it failed
+    /// Show a job: where it is, when it began and ended, its result, and why it failed
     Show {
         /// The job's id
         id: String,

@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) loops: Vec<usize>,
     /// Parameters that no input is named after.
     pub(super) unknown_params: Vec<String>,
+    /// The names of the inputs, in the order of the graph.
+    pub(super) input_names: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Plan {
         let mut problems = Vec::new();
         let mut nodes = Vec::with_capacity(graph.nodes.len());
         let mut places = HashMap::with_capacity(graph.nodes.len());
+        let mut input_names = Vec::new();
         let connected = connected_inputs(&graph);
         for node in &graph.nodes {
             // Validation has looked every type up already.
@@ -96,6 +99,9 @@ impl Plan {
             };
             if node_type.role == Role::Ignored {
                 continue;
+            }
+            if node_type.role == Role::Input {
+                input_names.push(node.public_name().to_owned());
             }
             let properties = properties(node, node_type, &connected, &mut params, &mut problems);
             places.insert(node.id.clone(), nodes.len());
@@ -117,7 +123,7 @@ impl Plan {
         mark_streams(&mut nodes);
         let caught = caught(&nodes);
         let unknown_params = params.into_iter().map(|(name, _)| name).collect();
-        Ok(Self { job_id, workflow_id, nodes, edges, caught, loops, unknown_params })
+        Ok(Self { job_id, workflow_id, nodes, edges, caught, loops, unknown_params, input_names })
     }
 }
 

@@ -224,8 +224,14 @@ impl Run {
         let mut state = self.shared.lock();
         state.push_event(RunEvent::job(plan, "running", None));
         for name in &plan.unknown_params {
-            let content =
-                format!("parameter {name:?} is ignored: no input of the graph has that name");
+            let inputs = match plan.input_names.as_slice() {
+                [] => "it has none".to_owned(),
+                inputs => format!("it has {}", shortened(&inputs.join(", "))),
+            };
+            let content = format!(
+                "parameter {:?} is ignored: no input of the graph has that name; {inputs}",
+                shortened(name)
+            );
             state.push_event(RunEvent::log(plan, None, Severity::Warning, content));
         }
     }
@@ -382,6 +388,14 @@ fn downstream(plan: &Plan, start: usize) -> Vec<bool> {
     reached
 }
 
+/// The beginning of a text that a caller chose.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 fn values(named: Named) -> BTreeMap<String, Vec<Value>> {
     let owned = |(name, values): (_, Vec<_>)| (name, values.into_iter().map(unshared).collect());
     named.into_iter().map(owned).collect()
@@ -392,3 +406,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("the node stopped unexpectedly: {}", text.unwrap_or("no reason given"))
 }
+
+/// Characters of names that a log line shows.
+const SHOWN: usize = 500;
