@@ -111,7 +111,7 @@ reconnect_with_device_token() {
     said paired 'registered; it gets' && which_sh paired | grep /sh
 }
 one_identity_twice() {
-    start twin "$CLAWNODE_BIN" connect --data-dir "$WORK/paired" --url "$URL"
+    start twin "$CLAWNODE_BIN" connect --in-memory --data-dir "$WORK/paired" --url "$URL"
     said twin 'is connected as this device' && connected paired && stop twin
 }
 wrong_token() {
