@@ -84,11 +84,13 @@ impl AccessOptions {
 
     /// What this program was built without cannot be allowed.
     fn check_features(&self) -> Result<(), Failure> {
+        let has_host = self.allow_host.iter().any(|host| !host.trim().is_empty());
+        let has_folder = self.allow_folder.iter().any(|folder| !folder.as_os_str().is_empty());
         let asked = [
-            ("--allow-host", !self.allow_host.is_empty(), cfg!(feature = "http"), "http"),
+            ("--allow-host", has_host, cfg!(feature = "http"), "http"),
             (
                 "--allow-folder",
-                !self.allow_folder.is_empty(),
+                has_folder,
                 cfg!(any(feature = "files", feature = "sqlite")),
                 "files",
             ),
