@@ -10,6 +10,7 @@ use clawnode_commands::{
 };
 use clawnode_nodes::Access;
 use clawnode_store::Store;
+use clawnode_workflows::Generation;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -81,18 +82,23 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
             false => print(|out| describe_node(out, &info)),
         };
     }
-    let rows = match &options.search {
+    let wanted = options.generation.map(Generation::from);
+    let is_wanted =
+        |row: &NodeRow| wanted.is_none_or(|wanted| names_of(row, wanted).next().is_some());
+    let rows: Vec<NodeRow> = match &options.search {
         Some(text) => {
-            let found = commands.search_nodes(user, &SearchNodes::new(text))?;
+            let mut search = SearchNodes::new(text);
+            let most = std::mem::replace(&mut search.n_results, MAX_LIST_LIMIT);
             let row = |node| match node {
                 FoundNode::Row(row) => Some(row),
                 FoundNode::Full(_) => None,
             };
-            found.nodes.into_iter().filter_map(row).collect()
+            let found = commands.search_nodes(user, &search)?.nodes.into_iter().filter_map(row);
+            found.filter(is_wanted).take(usize::try_from(most).unwrap_or(usize::MAX)).collect()
         }
         None => {
             let params = ListNodes { limit: MAX_LIST_LIMIT, ..ListNodes::default() };
-            commands.list_nodes(user, &params)?.nodes
+            commands.list_nodes(user, &params)?.nodes.into_iter().filter(is_wanted).collect()
         }
     };
     match options.json {
@@ -101,9 +107,24 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
             if let (Some(text), []) = (&options.search, rows.as_slice()) {
                 note(&format!("no node type matches {text:?}; `clawnode nodes` lists all"));
             }
-            print(|out| list_nodes(out, &rows))
+            print(|out| list_nodes(out, &rows, wanted))
         }
     }
+}
+
+impl From<options::Generation> for Generation {
+    fn from(generation: options::Generation) -> Self {
+        match generation {
+            options::Generation::Python => Self::Python,
+            options::Generation::TypeScript => Self::TypeScript,
+        }
+    }
+}
+
+/// The names that a node type has in a generation.
+fn names_of(row: &NodeRow, generation: Generation) -> impl Iterator<Item = &str> {
+    let names = row.names.iter().filter(move |known| known.generations.contains(&generation));
+    names.map(|known| known.name.as_str())
 }
 
 fn describe_command(out: &mut dyn Write, command: &Served) -> io::Result<()> {
@@ -136,17 +157,34 @@ fn kind(schema: &Value) -> String {
     named.join(" or ")
 }
 
-fn list_nodes(out: &mut dyn Write, rows: &[NodeRow]) -> io::Result<()> {
-    let width = rows.iter().map(|row| row.node_type.len()).max().unwrap_or(0);
+/// Lists node types by their names in a generation, or by their own.
+fn list_nodes(
+    out: &mut dyn Write,
+    rows: &[NodeRow],
+    generation: Option<Generation>,
+) -> io::Result<()> {
+    let name = |row: &NodeRow| {
+        let there = generation.and_then(|generation| names_of(row, generation).next());
+        there.unwrap_or(&row.node_type).to_owned()
+    };
+    let width = rows.iter().map(|row| name(row).len()).max().unwrap_or(0);
     rows.iter().try_for_each(|row| {
         let summary = row.description.lines().next().unwrap_or_default();
-        writeln!(out, "{:width$}  {}", row.node_type, one_line(summary))
+        writeln!(out, "{:width$}  {}", name(row), one_line(summary))
     })
 }
 
 fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
     let node = &info.metadata;
     writeln!(out, "{} ({})\n\n{}\n", node.node_type, node.title, node.description)?;
+    let names = node.names.iter().map(|known| {
+        let generations: Vec<_> = known.generations.iter().map(ToString::to_string).collect();
+        let whose = match generations.as_slice() {
+            [] => "generation not known".to_owned(),
+            generations => generations.join(", "),
+        };
+        format!("  {:40}  {whose}", known.name)
+    });
     let properties = node.properties.iter().map(|property| {
         let text = property.description.as_deref().unwrap_or_default();
         let default = match property.required {
@@ -159,7 +197,9 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
         let stream = if output.stream { ", several" } else { "" };
         format!("  {:20}  ({}{stream})", output.name, output.kind.kind)
     });
-    let lines = iter::once("properties".to_owned())
+    let lines = iter::once("names".to_owned())
+        .chain(names)
+        .chain(iter::once("properties".to_owned()))
         .chain(properties)
         .chain(node.is_dynamic.then(|| "  and any that a graph adds".to_owned()))
         .chain(iter::once("outputs".to_owned()))

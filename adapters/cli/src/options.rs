@@ -523,11 +523,14 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Nodes {
     /// Describe this node type, such as nodetool.text.Concat
-    #[arg(value_name = "NAME", conflicts_with_all = ["search", "gateway"])]
+    #[arg(value_name = "NAME", conflicts_with_all = ["search", "generation", "gateway"])]
     pub(crate) name: Option<String>,
     /// Find node types by words, best first
     #[arg(long, env = "CLAWNODE_SEARCH", value_name = "TEXT", conflicts_with = "gateway")]
     pub(crate) search: Option<String>,
+    /// Only the node types that are known to be in this generation of NodeTool, by the names they have there
+    #[arg(long, env = "CLAWNODE_GENERATION", value_enum, conflicts_with = "gateway")]
+    pub(crate) generation: Option<Generation>,
     /// Print JSON in place of lines
     #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new(), conflicts_with = "gateway")]
     pub(crate) json: bool,
@@ -536,6 +539,15 @@ pub(crate) struct Nodes {
     pub(crate) gateway: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(crate) enum Generation {
+    /// The Python nodes, until January 2026
+    Python,
+    /// The TypeScript nodes of today
+    TypeScript,
 }
 
 #[derive(Debug, Args)]

@@ -350,6 +350,42 @@ fn an_empty_list_says_whose_it_is() {
 }
 
 #[test]
+fn node_types_are_listed_by_their_names_in_a_generation() {
+    let folder = Folder::new();
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let text = folder.text(&[&["nodes"], arguments].concat());
+        text.lines().map(|line| line.split("  ").next().unwrap().to_owned()).collect()
+    };
+    for (generation, has, has_not) in [
+        ("python", "nodetool.workspace.ReadTextFile", "lib.os.ReadTextFile"),
+        ("typescript", "lib.os.ReadTextFile", "nodetool.workspace.ReadTextFile"),
+    ] {
+        let names = names(&["--generation", generation]);
+        let contains = |name: &str| names.iter().any(|known| known.trim() == name);
+        assert!(contains(has) && !contains(has_not), "{names:?}");
+        assert!(contains("nodetool.text.Concat") && !contains("lib.date.ParseDate"), "{names:?}");
+    }
+    // Each word fits many types, of which only the best are shown, whatever their generation.
+    let found = names(&["--search", "text", "--generation", "typescript"]);
+    assert_eq!(found.len(), 10, "{found:?}");
+    let row = &folder.json(&["nodes", "--search", "ReadTextFile"])["nodes"][0];
+    assert_eq!(
+        row["names"],
+        json!([
+            {"name": "nodetool.workspace.ReadTextFile", "generations": ["python"]},
+            {"name": "lib.os.ReadTextFile", "generations": ["typescript"]}
+        ])
+    );
+    let text = folder.text(&["nodes", "lib.os.ReadTextFile"]);
+    for line in ["nodetool.workspace.ReadTextFile  Python", "lib.os.ReadTextFile  TypeScript"] {
+        let is_line = |shown: &str| shown.split_whitespace().eq(line.split_whitespace());
+        assert!(text.lines().any(is_line), "{line}: {text}");
+    }
+    let text = folder.text(&["nodes", "lib.date.ParseDate"]);
+    assert!(text.contains("generation not known"), "{text}");
+}
+
+#[test]
 fn what_reads_makes_nothing() {
     let folder = Folder::new();
     let said = format!("nothing is kept in {} yet", folder.data_dir().display());

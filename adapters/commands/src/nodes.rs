@@ -1,6 +1,6 @@
 //! The commands about node types: `list_nodes`, `search_nodes` and `get_node_info`.
 
-use clawnode_workflows::{NodeMetadata, TypeDescriptor};
+use clawnode_workflows::{NodeMetadata, NodeName, TypeDescriptor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +153,8 @@ pub struct NodeRow {
     pub description: String,
     /// The part of the type before its last dot.
     pub namespace: String,
+    /// The names under which graphs may use the type, each with the generations of NodeTool that have it.
+    pub names: Vec<NodeName>,
 }
 
 impl NodeRow {
@@ -162,6 +164,7 @@ impl NodeRow {
             title: metadata.title.clone(),
             description: metadata.description.clone(),
             namespace: metadata.namespace.clone(),
+            names: metadata.names.clone(),
         }
     }
 }

@@ -286,6 +286,10 @@ fn node_types_are_listed_and_described() {
     assert_eq!(first["count"], 1);
     assert_eq!(first["nodes"][0]["type"], "nodetool.boolean.Compare");
     assert_eq!(first["nodes"][0]["title"], "Compare");
+    assert_eq!(
+        first["nodes"][0]["names"],
+        json!([{"name": "nodetool.boolean.Compare", "generations": ["python"]}])
+    );
     assert_eq!(list(json!({"namespace": "none"})), json!({"nodes": [], "count": 0}));
 
     let info = |node_type: &str| {
@@ -307,6 +311,13 @@ fn node_types_are_listed_and_described() {
     );
     assert_eq!(compare["outputs"][0]["name"], "output");
     assert_eq!(compare["installed"], true);
+    assert_eq!(
+        info("nodetool.control.Reroute").unwrap()["names"],
+        json!([
+            {"name": "nodetool.control.Reroute", "generations": ["python", "typescript"]},
+            {"name": "nodetool.workflows.base_node.Reroute", "generations": []}
+        ])
+    );
     assert_eq!(
         info("nodetool.text.Conct").unwrap_err().to_string(),
         "Node type nodetool.text.Conct not found; did you mean nodetool.text.Concat?"

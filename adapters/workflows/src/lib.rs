@@ -50,6 +50,8 @@
 //! [cookbook](https://github.com/clawnode/clawnode/blob/main/adapters/tokio/docs/cookbook.md) has the rest of what a node can do.
 //!
 //! A new node type is one file under `nodes` and one line in its list, see [`NodeType`].
+//! [All node types](https://github.com/clawnode/clawnode/blob/main/docs/nodes.md) are on one page, with the names that the
+//! [generations](Generation) of NodeTool have for them.
 
 #![forbid(unsafe_code)]
 
@@ -61,6 +63,7 @@ mod engine;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod generation;
 mod graph;
 mod library;
 mod metadata;
@@ -78,9 +81,10 @@ pub use engine::{
     Engine, Inputs, InvalidGraph, NodeContext, Run, RunEvent, RunOutcome, RunRequest, RunStatus,
     Severity,
 };
+pub use generation::Generation;
 pub use graph::{Edge, Graph, GraphError, Node, SyncMode};
 pub use library::NodeLibrary;
-pub use metadata::{NodeMetadata, Output, Property};
+pub use metadata::{NodeMetadata, NodeName, Output, Property};
 pub use node::{NodeError, NodeType, Outputs};
 pub use params::validate_params;
 pub use types::TypeDescriptor;

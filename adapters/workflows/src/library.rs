@@ -34,7 +34,7 @@ impl NodeLibrary {
     /// Adds a type. One of the same name is replaced and returned.
     pub fn register(&mut self, node: NodeType) -> Option<Arc<NodeType>> {
         for alias in node.aliases() {
-            self.aliases.insert(alias.clone(), node.name().to_owned());
+            self.aliases.insert(alias.to_owned(), node.name().to_owned());
         }
         self.types.insert(node.name().to_owned(), Arc::new(node))
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::types::TypeDescriptor;
+use crate::{generation::Generation, types::TypeDescriptor};
 
 /// The description of a node type, as `get_node_info` returns it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,6 +17,8 @@ pub struct NodeMetadata {
     pub namespace: String,
     /// The full type name.
     pub node_type: String,
+    /// The names under which graphs may use the type, the full type name first.
+    pub names: Vec<NodeName>,
     /// How an editor draws the node; always "default" here.
     pub layout: String,
     /// The properties, in the order in which an editor shows them.
@@ -39,6 +41,22 @@ pub struct NodeMetadata {
     pub supports_dynamic_outputs: bool,
     /// Always empty, as above.
     pub model_packs: Vec<Value>,
+}
+
+/// A name of a node type, and where it is in use.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct NodeName {
+    /// The name, as in a node's `type`.
+    pub name: String,
+    /// The generations of NodeTool that have it, in their order; empty if that is not known.
+    pub generations: Vec<Generation>,
+}
+
+impl NodeName {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), generations: Generation::of(name) }
+    }
 }
 
 /// One property of a node type; also the input handle of that name.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     engine::{Inputs, NodeContext},
-    metadata::{NodeMetadata, Output, Property},
+    generation::Generation,
+    metadata::{NodeMetadata, NodeName, Output, Property},
     types::TypeDescriptor,
 };
 
@@ -36,6 +37,7 @@ use crate::{
 /// }
 ///
 /// let repeat = NodeType::new("demo.Repeat", "Repeat", "Repeats a text.")
+///     .own()
 ///     .property(Property::str("text", ""))
 ///     .property(Property::int("times", 2).describe("How often."))
 ///     .output("output", TypeDescriptor::str())
@@ -45,7 +47,6 @@ use crate::{
 #[derive(Clone)]
 pub struct NodeType {
     metadata: NodeMetadata,
-    aliases: Vec<String>,
     /// The inputs that a streaming node reads itself.
     reads: Vec<String>,
     /// The input that takes the failure of an earlier node as an error instead of a value.
@@ -69,6 +70,7 @@ impl NodeType {
             description: description.to_owned(),
             namespace: namespace.to_owned(),
             node_type: node_type.to_owned(),
+            names: vec![NodeName::new(node_type)],
             layout: "default".to_owned(),
             properties: Vec::new(),
             outputs: Vec::new(),
@@ -83,7 +85,6 @@ impl NodeType {
         };
         Self {
             metadata,
-            aliases: Vec::new(),
             reads: Vec::new(),
             catches: None,
             feedback: Vec::new(),
@@ -105,8 +106,8 @@ impl NodeType {
     }
 
     /// Other names under which graphs may use the type.
-    pub fn aliases(&self) -> &[String] {
-        &self.aliases
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.metadata.names.iter().skip(1).map(|known| known.name.as_str())
     }
 
     /// The property `name`, if the type declares it.
@@ -142,7 +143,16 @@ impl NodeType {
     /// The same type, also found under another name.
     #[must_use]
     pub fn alias(mut self, name: &str) -> Self {
-        self.aliases.push(name.to_owned());
+        self.metadata.names.push(NodeName::new(name));
+        self
+    }
+
+    /// The same type, whose names so far are none of NodeTool's.
+    #[must_use]
+    pub fn own(mut self) -> Self {
+        for name in &mut self.metadata.names {
+            name.generations = vec![Generation::Own];
+        }
         self
     }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::{fs, path::Path};
 
-use clawnode_workflows::{NodeLibrary, RunStatus};
+use clawnode_workflows::{Generation, NodeLibrary, NodeType, RunStatus};
 use common::{check, error_of, graph, of, results, run};
 use serde_json::{Value, json};
 
@@ -359,6 +359,30 @@ fn every_node_describes_itself() {
     assert_eq!(
         library.get("nodetool.workflows.base_node.Reroute").map(|node| node.name()),
         Some("nodetool.control.Reroute")
+    );
+}
+
+#[test]
+fn each_name_says_which_generations_have_it() {
+    use Generation::{Own, Python, TypeScript};
+    for (name, generations) in [
+        ("nodetool.text.Concat", vec![Python, TypeScript]),
+        ("nodetool.text.Prompt", vec![TypeScript]),
+        ("lib.math.Sine", vec![Python]),
+        ("nodetool.workflows.base_node.Comment", vec![]),
+        ("lib.math.Concat", vec![]),
+        ("text", vec![]),
+    ] {
+        let node = NodeType::new(name, "Any", "Any.");
+        assert_eq!(node.metadata().names[0].generations, generations, "{name}");
+    }
+    let node = NodeType::new("demo.A", "A", "A.").alias("demo.B").own().alias("lib.os.FileExists");
+    assert_eq!(node.aliases().collect::<Vec<_>>(), ["demo.B", "lib.os.FileExists"]);
+    let generations: Vec<_> = node.metadata().names.iter().map(|name| &name.generations).collect();
+    assert_eq!(generations, [&vec![Own], &vec![Own], &vec![Python, TypeScript]]);
+    assert_eq!(
+        json!(Python).to_string() + &json!(TypeScript).to_string(),
+        "\"python\"\"typescript\""
     );
 }
 
