@@ -105,7 +105,8 @@ pub(crate) async fn nodes(options: options::Nodes) -> Result<(), Failure> {
         true => print_json(&json!({ "count": rows.len(), "nodes": rows })),
         false => {
             if let (Some(text), []) = (&options.search, rows.as_slice()) {
-                note(&format!("no node type matches {text:?}; `clawnode nodes` lists all"));
+                let among = wanted.map(|wanted| format!(" of {wanted}")).unwrap_or_default();
+                note(&format!("no node type{among} matches {text:?}; `clawnode nodes` lists all"));
             }
             print(|out| list_nodes(out, &rows, wanted))
         }

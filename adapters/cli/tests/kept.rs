@@ -368,6 +368,8 @@ fn node_types_are_listed_by_their_names_in_a_generation() {
     // Each word fits many types, of which only the best are shown, whatever their generation.
     let found = names(&["--search", "text", "--generation", "typescript"]);
     assert_eq!(found.len(), 10, "{found:?}");
+    let (code, text) = folder.failure(&["nodes", "--search", "zip", "--generation", "python"]);
+    assert!(code == Some(0) && text.contains("no node type of Python matches \"zip\""), "{text}");
     let row = &folder.json(&["nodes", "--search", "ReadTextFile"])["nodes"][0];
     assert_eq!(
         row["names"],
