@@ -331,7 +331,7 @@ fn an_empty_list_says_whose_it_is() {
     let folder = Folder::new();
     folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED), "--user-id", "ann"]);
     let said = format!("nothing here for user 1 in {}", folder.data_dir().display());
-    for list in ["workflow", "jobs", "assets", "collections"] {
+    for list in ["workflow", "jobs", "assets", "models", "collections"] {
         let (code, text) = folder.failure(&[list, "list"]);
         assert!(code == Some(0) && text.contains(&said), "{list}: {text}");
         let (_, text) = folder.failure(&[list, "list", "--json"]);
@@ -353,7 +353,7 @@ fn an_empty_list_says_whose_it_is() {
 fn what_reads_makes_nothing() {
     let folder = Folder::new();
     let said = format!("nothing is kept in {} yet", folder.data_dir().display());
-    for list in ["workflow", "jobs", "assets", "collections"] {
+    for list in ["workflow", "jobs", "assets", "models", "collections"] {
         let (code, text) = folder.failure(&[list, "list"]);
         assert!(code == Some(0) && text.trim() == said, "{list}: {text}");
     }
