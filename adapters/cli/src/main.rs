@@ -18,6 +18,7 @@ mod jobs;
 mod kept;
 mod logging;
 #[cfg(feature = "models")]
+mod model_source;
 mod models;
 mod operator;
 mod options;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             Command::Jobs(options) => jobs::run(&options).await,
             Command::Assets(options) => assets::run(&options),
             Command::Collections(options) => collections::run(&options),
+            Command::Models(options) => models::run(&options),
             Command::Backup(options) => kept::backup(&options),
             Command::Conformance(options) => conformance::check(*options).await,
             Command::Identity(options) => identity::run(&options),

@@ -1,34 +1,41 @@
-//! The models that workflows may ask, for `list_models`.
+//! `clawnode models`: what the services of models have offered a node.
 
-use clawnode_commands::{Model, ModelSource, ModelsError};
-use clawnode_nodes::{Access, list_models};
-use tokio::runtime::Handle;
+use clawnode_store::Query;
+use serde_json::json;
 
-/// The models of the service that is allowed. It is asked each time, as it may load others meanwhile.
-pub(crate) struct AllowedModels {
-    access: Access,
-    runtime: Handle,
-}
+use crate::catalog::{print, print_json};
+use crate::error::Failure;
+use crate::kept::{failed, note_empty, note_next, to_read};
+use crate::options::kept::Part;
+use crate::options::models::{Models, ModelsCommand};
+use crate::table::Table;
 
-impl AllowedModels {
-    /// Must be called inside tokio.
-    pub(crate) fn new(access: Access) -> Self {
-        Self { access, runtime: Handle::current() }
+pub(crate) fn run(options: &Models) -> Result<(), Failure> {
+    let Models { kept, command } = options;
+    match command {
+        ModelsCommand::List { source, search, part: Part { limit, start } } => {
+            let query = Query { text: search.clone(), limit: *limit, start: start.clone() };
+            let store = to_read(kept)?;
+            let page = store.models(&kept.user_id, source.as_deref(), &query).map_err(failed)?;
+            if kept.json {
+                return print_json(&json!({ "models": page.rows, "next": page.next }));
+            }
+            let mut table = Table::new(["ID", "TYPE", "PROVIDER", "SOURCE", "SEEN"]);
+            for row in &page.rows {
+                table.row([
+                    &row.model.id,
+                    row.model.model_type.as_deref().unwrap_or("-"),
+                    row.model.provider.as_deref().unwrap_or("-"),
+                    &row.source,
+                    &row.seen_at,
+                ]);
+            }
+            print(|out| table.write(out))?;
+            if page.rows.is_empty() {
+                note_empty(&store, kept);
+            }
+            note_next(page.next.as_deref());
+            Ok(())
+        }
     }
-}
-
-impl ModelSource for AllowedModels {
-    fn models(&self) -> Result<Vec<Model>, ModelsError> {
-        let listed = self.runtime.block_on(list_models(&self.access)).map_err(ModelsError::new)?;
-        Ok(listed.into_iter().map(model).collect())
-    }
-}
-
-fn model(listed: clawnode_nodes::Model) -> Model {
-    let mut model = Model::new(listed.id);
-    model.model_type = Some("language_model".to_owned());
-    // Its files are the server's.
-    model.downloaded = Some(false);
-    model.provider = listed.owner;
-    model
 }

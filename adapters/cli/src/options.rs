@@ -1,5 +1,6 @@
 pub(crate) mod collections;
 pub(crate) mod kept;
+pub(crate) mod models;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,7 +84,9 @@ pub(crate) enum Command {
     Assets(kept::Assets),
     /// Collections of documents, which are found by their words: make, fill, list, search and remove them
     Collections(collections::Collections),
-    /// Copy workflows, jobs, assets and collections to a new folder, also while a node runs; the copy is good as a --data-dir
+    /// See which models the services offered that this machine's nodes have asked
+    Models(models::Models),
+    /// Copy workflows, jobs, assets, models and collections to a new folder, also while a node runs; the copy is good as a --data-dir
     Backup(kept::Backup),
     /// Check a node or a gateway of your own, in any language, against the rules of the protocol
     ///

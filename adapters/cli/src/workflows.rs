@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::Failure;
 #[cfg(feature = "models")]
-use crate::models::AllowedModels;
+use crate::model_source::AllowedModels;
 use crate::options;
 
 /// What this node serves, and for whom.
@@ -108,8 +108,8 @@ fn commands(options: &options::Node, store: Store) -> Result<Commands, Failure> 
         commands = commands.workflow_directory(directory.into());
     }
     #[cfg(feature = "models")]
-    if access.model_service().is_some() {
-        commands = commands.models(AllowedModels::new(access));
+    if let Some(service) = access.model_service() {
+        commands = commands.models(AllowedModels::new(service, access.clone())?);
     }
     Ok(commands)
 }

@@ -331,7 +331,7 @@ fn an_empty_list_says_whose_it_is() {
     let folder = Folder::new();
     folder.text(&["workflow", "import", &folder.file("shout.json", EXPORTED), "--user-id", "ann"]);
     let said = format!("nothing here for user 1 in {}", folder.data_dir().display());
-    for list in ["workflow", "jobs", "assets", "collections"] {
+    for list in ["workflow", "jobs", "assets", "models", "collections"] {
         let (code, text) = folder.failure(&[list, "list"]);
         assert!(code == Some(0) && text.contains(&said), "{list}: {text}");
         let (_, text) = folder.failure(&[list, "list", "--json"]);
@@ -391,7 +391,7 @@ fn node_types_are_listed_by_their_names_in_a_generation() {
 fn what_reads_makes_nothing() {
     let folder = Folder::new();
     let said = format!("nothing is kept in {} yet", folder.data_dir().display());
-    for list in ["workflow", "jobs", "assets", "collections"] {
+    for list in ["workflow", "jobs", "assets", "models", "collections"] {
         let (code, text) = folder.failure(&[list, "list"]);
         assert!(code == Some(0) && text.trim() == said, "{list}: {text}");
     }

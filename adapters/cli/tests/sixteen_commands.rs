@@ -3,14 +3,18 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clawnode_gateway::client::{Client, Submission};
 use clawnode_protocol::Secret;
 use clawnode_store::{Document, JobStatus, NewAsset, Query, Store};
 use clawnode_workflows::Workflow;
-use common::{Process, TOKEN, output, stderr, wait_until};
+use common::{Process, TOKEN, output, stderr, stdout_json, wait_until};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
@@ -201,7 +205,10 @@ fn each_of_the_sixteen_answers_as_documented() {
     let found = ask("get_node_info", json!({"node_type": "nodetool.text.FormatText"}));
     assert_eq!((&found["package"], &found["installed"]), (&json!("clawnode"), &json!(true)));
 
-    assert_eq!(ask("list_models", json!({})), json!({"models": [], "count": 0}));
+    assert_eq!(
+        ask("list_models", json!({})),
+        json!({"models": [], "count": 0, "reachable": false, "seen_at": null, "warning": null})
+    );
     assert_eq!(ask("list_collections", json!({}))["collections"][0]["count"], 1);
     assert_eq!(
         ask("get_collection", json!({"name": "notes"})),
@@ -352,6 +359,168 @@ fn collections_are_filled_and_searched_on_the_command_line() {
     let gone = collections(&["search", "pantry", "tea"]);
     assert_eq!(gone.status.code(), Some(2));
     assert!(stderr(&gone).contains("user ada has no collection pantry"), "{}", stderr(&gone));
+}
+
+/// A service with an API like OpenAI's, which has models until it is closed.
+struct ModelServer {
+    address: String,
+    models: Arc<Mutex<Option<Vec<&'static str>>>>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl ModelServer {
+    fn new(models: &[&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it has an address").to_string();
+        let models = Arc::new(Mutex::new(Some(models.to_vec())));
+        let offered = Arc::clone(&models);
+        let serving = thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("somebody comes");
+                let Some(models) = offered.lock().expect("no holder panics").clone() else {
+                    return;
+                };
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let line = lines.next();
+                while lines.next().is_some_and(|line| !line.is_empty()) {}
+                assert_eq!(line.as_deref(), Some("GET /v1/models HTTP/1.1"));
+                let data: Vec<_> =
+                    models.iter().map(|id| json!({"id": id, "owned_by": "library"})).collect();
+                let body = json!({ "object": "list", "data": data }).to_string();
+                let head = format!("Content-Length: {}\r\nConnection: close", body.len());
+                write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").expect("it reads");
+            }
+        });
+        Self { address, models, serving: Some(serving) }
+    }
+
+    fn offers(&self, models: &[&'static str]) {
+        *self.models.lock().expect("no holder panics") = Some(models.to_vec());
+    }
+
+    /// From now on nobody listens at its address.
+    fn close(&mut self) {
+        *self.models.lock().expect("no holder panics") = None;
+        if let Some(serving) = self.serving.take() {
+            // It waits for somebody.
+            let _ = TcpStream::connect(&self.address);
+            serving.join().expect("it serves without a fault");
+        }
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.close();
+        }
+    }
+}
+
+#[test]
+fn models_are_remembered_and_listed_as_reachable_only_when_they_are() {
+    let world = World::new("models");
+    let mut server = ModelServer::new(&["tiny", "small"]);
+    let address = server.address.clone();
+    let source = format!("http://{address}/v1");
+    let with_secret = format!("http://ann:s3cret@{address}/v1");
+    let mut node = world.node(&["--allow-user", "bob", "--models-url", &with_secret]);
+    let ids = |found: &Value| -> Vec<String> {
+        let rows = found["models"].as_array().expect("there are models");
+        rows.iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let stale = || json!({"stale_if_error": true});
+    let data_dir = world.data_dir.to_str().expect("the path is UTF-8");
+    let shown = |user: &str, arguments: &[&str]| {
+        let list = ["models", "list", "--data-dir", data_dir, "--user-id", user];
+        let shown = output(&[&list[..], arguments].concat());
+        assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+        shown
+    };
+    let remembered = |user: &str, arguments: &[&str]| {
+        stdout_json(&shown(user, &[arguments, &["--json"]].concat()))
+    };
+
+    let live = world.ask("list_models", json!({})).unwrap();
+    assert_eq!(ids(&live), ["tiny", "small"]);
+    assert_eq!((&live["reachable"], &live["warning"]), (&json!(true), &Value::Null));
+    server.offers(&["small", "large"]);
+    let live = world.ask("list_models", stale()).unwrap();
+    assert_eq!(ids(&live), ["small", "large"]);
+
+    // Beside the node that runs.
+    let found = remembered("ada", &[]);
+    assert_eq!((ids(&found), &found["next"]), (vec!["large".into(), "small".into()], &Value::Null));
+    let row = &found["models"][0];
+    assert_eq!((&row["source"], &row["provider"]), (&json!(source), &json!("library")));
+    assert_eq!(row["seen_at"], live["seen_at"]);
+    assert!(!found.to_string().contains("s3cret"), "{found}");
+    let table = String::from_utf8(shown("ada", &[]).stdout).expect("it is UTF-8");
+    let expected =
+        format!("ID     TYPE            PROVIDER  SOURCE{:1$}  SEEN\n", "", source.len() - 6);
+    assert!(table.starts_with(&expected), "{table}");
+    assert!(table.contains(&format!("\nlarge  language_model  library   {source}  20")), "{table}");
+    assert_eq!(ids(&remembered("ada", &["--search", "SMA"])), ["small"]);
+    assert_eq!(ids(&remembered("ada", &["--source", &source])).len(), 2);
+    assert!(ids(&remembered("ada", &["--source", "http://other"])).is_empty());
+    let part = remembered("ada", &["--limit", "1"]);
+    let cursor = part["next"].as_str().expect("there are more");
+    let rest = remembered("ada", &["--start", cursor]);
+    assert_eq!([ids(&part), ids(&rest)], [["large"], ["small"]]);
+    assert!(ids(&remembered("bob", &[])).is_empty());
+    assert!(stderr(&shown("bob", &[])).contains("nothing here for user bob"));
+
+    server.close();
+    let error = world.ask("list_models", json!({})).unwrap_err();
+    assert!(error.starts_with("the models cannot be listed: "), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+    let seen_at = live["seen_at"].as_str().expect("a time");
+    assert!(error.contains(&format!("`stale_if_error` lists those of {seen_at}")), "{error}");
+    let found = world.ask("list_models", stale()).unwrap();
+    assert_eq!(ids(&found), ["large", "small"]);
+    assert_eq!((&found["reachable"], &found["seen_at"]), (&json!(false), &live["seen_at"]));
+    assert!(found["warning"].as_str().is_some_and(|why| error.starts_with(why)), "{found}");
+    let bobs = world.ask_for("bob", "list_models", stale()).unwrap_err();
+    assert!(bobs.starts_with("the models cannot be listed: "), "{bobs}");
+    assert!(!bobs.contains("stale_if_error"), "{bobs}");
+
+    // Another service's models are none of this one's.
+    node.signal("-TERM");
+    assert_eq!(node.exit_code(), Some(0));
+    let other = ModelServer::new(&["other"]);
+    let other_url = format!("http://{}/v1", other.address);
+    {
+        let _node = world.node(&["--models-url", "http://127.0.0.1:1/v1"]);
+        let error = world.ask("list_models", stale()).unwrap_err();
+        assert!(!error.contains("stale_if_error"), "{error}");
+    }
+    let _node = world.node(&["--models-url", &other_url]);
+    assert_eq!(ids(&world.ask("list_models", stale()).unwrap()), ["other"]);
+    assert_eq!(ids(&remembered("ada", &[])), ["other", "large", "small"]);
+}
+
+#[test]
+fn a_node_in_memory_lists_models_and_keeps_none_in_its_folder() {
+    let world = World::new("models-in-memory");
+    let mut server = ModelServer::new(&["tiny"]);
+    let url = format!("http://{}/v1", server.address);
+    let _node = world.node(&["--in-memory", "--models-url", &url]);
+    let live = world.ask("list_models", json!({})).unwrap();
+    assert_eq!((&live["reachable"], &live["count"]), (&json!(true), &json!(1)));
+    server.close();
+    let found = world.ask("list_models", json!({"stale_if_error": true})).unwrap();
+    assert_eq!((&found["reachable"], &found["models"]), (&json!(false), &live["models"]));
+    assert!(!Store::exists(&world.data_dir));
+}
+
+#[test]
+fn a_url_of_models_that_is_none_is_a_fault_of_usage() {
+    let wrong =
+        ["connect", "--url", "ws://127.0.0.1:1", "--models-url", "http://ann:s3cret@h:port/v1"];
+    let refused = output(&wrong);
+    let said = stderr(&refused);
+    assert!(refused.status.code() == Some(2) && said.contains("--models-url: "), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
 }
 
 #[cfg(unix)]

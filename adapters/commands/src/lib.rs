@@ -44,13 +44,15 @@ use std::{fmt, sync::Arc};
 use clawnode_store::Store;
 use clawnode_workflows::{Engine, WorkflowDirectory};
 
+pub use clawnode_store::Model;
+
 pub use assets::{AssetList, AssetRow, GetAsset, ListAssets};
 pub use collections::{
     CollectionDetails, CollectionList, CollectionRow, GetCollection, ListCollections,
 };
 pub use error::CommandError;
 pub use jobs::{GetJob, GetJobLogs, JobInfo, JobList, JobLogs, JobRow, ListJobs};
-pub use models::{ListModels, Model, ModelList, ModelSource, ModelsError};
+pub use models::{ListModels, ModelList, ModelSource, ModelsError};
 pub use nodes::{
     FoundNode, FoundNodes, GetNodeInfo, ListNodes, NodeInfo, NodeList, NodeRow, SearchNodes,
 };
@@ -61,8 +63,8 @@ pub use workflows::{
     Validation, ValidationSummary, WorkflowDetails, WorkflowList, WorkflowRow,
 };
 
-/// The commands of one node that look and change nothing; those that run something are with
-/// [`Jobs`]. Cheap to clone.
+/// The commands of one node that only look; those that run something are with [`Jobs`]. Cheap to
+/// clone.
 ///
 /// Its methods block while they read files and the store; an asynchronous program calls them
 /// where blocking is allowed.

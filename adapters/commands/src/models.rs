@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clawnode_store::{Model, Query, limits::MOST_PAGE_ROWS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ use crate::{
 /// Where [`Commands`] learns which models the node can reach, such as the `/v1/models` of an
 /// OpenAI-compatible server.
 pub trait ModelSource: Send + Sync + 'static {
+    /// Which service it is: what it offers is kept under this name. Mostly its URL, without user,
+    /// password and query, as the name is shown.
+    fn name(&self) -> &str;
+
     /// The models, now. May block: it is asked where the command runs, each time anew.
     ///
     /// # Errors
@@ -36,18 +41,69 @@ impl ModelsError {
 }
 
 impl Commands {
-    /// `list_models`: the models that the node can reach; none without a [`ModelSource`].
+    /// `list_models`: the models that the node can reach, as their [`ModelSource`] names them now;
+    /// none without a source. The store keeps them.
+    ///
+    /// What the source named before is no answer to that question, so a source that cannot say is
+    /// an error. Only who asks for it by [`ListModels::stale_if_error`] gets the rows of the last
+    /// time, which then say that they are not [reachable](ModelList::reachable).
     ///
     /// # Errors
     ///
-    /// For a limit out of range, and when the source cannot say.
+    /// For a limit out of range, when the source cannot say, and when the store cannot be read.
     pub fn list_models(&self, user: &str, params: &ListModels) -> Result<ModelList, CommandError> {
         check_user(user, params.user_id.as_deref())?;
         let limit = bounded(params.limit, MAX_MODELS_LIMIT)?;
         let Some(source) = self.model_source() else { return Ok(ModelList::default()) };
-        let found = source.models()?.into_iter().filter(|model| params.takes(model));
-        let models: Vec<Model> = found.take(limit).collect();
-        Ok(ModelList { count: models.len(), models })
+        let mut listed = match source.models() {
+            Ok(models) => self.reachable(user, source.name(), models),
+            Err(error) => self.remembered(user, source.name(), params.stale_if_error, error)?,
+        };
+        listed.models.retain(|model| params.takes(model));
+        listed.models.truncate(limit);
+        listed.count = listed.models.len();
+        Ok(listed)
+    }
+
+    /// What the source has just named. It is true whether or not it can be kept.
+    fn reachable(&self, user: &str, source: &str, models: Vec<Model>) -> ModelList {
+        let (seen_at, warning) = match self.store().replace_models(user, source, models.clone()) {
+            Ok(seen_at) => (Some(seen_at), None),
+            Err(error) => (None, Some(format!("the models are not remembered: {error}"))),
+        };
+        ModelList { models, reachable: true, seen_at, warning, ..ModelList::default() }
+    }
+
+    /// What the source named the last time that it could, if that is wanted and there is anything.
+    fn remembered(
+        &self,
+        user: &str,
+        source: &str,
+        wanted: bool,
+        error: ModelsError,
+    ) -> Result<ModelList, CommandError> {
+        let limit = if wanted { MOST_PAGE_ROWS } else { 1 };
+        let query = Query { limit, ..Query::default() };
+        let rows = match self.store().models(user, Some(source), &query) {
+            Ok(page) => page.rows,
+            // All that it would add is a hint.
+            Err(_) if !wanted => return Err(error.into()),
+            Err(unreadable) => return Err(unreadable.into()),
+        };
+        let Some(seen_at) = rows.first().map(|row| row.seen_at.clone()) else {
+            return Err(error.into());
+        };
+        if !wanted {
+            let ModelsError(reason) = error;
+            let hint = format!("{reason} (argument `stale_if_error` lists those of {seen_at})");
+            return Err(ModelsError(hint).into());
+        }
+        Ok(ModelList {
+            models: rows.into_iter().map(|row| row.model).collect(),
+            seen_at: Some(seen_at),
+            warning: Some(error.to_string()),
+            ..ModelList::default()
+        })
     }
 }
 
@@ -63,6 +119,9 @@ pub struct ListModels {
     pub downloaded_only: bool,
     /// Only models that a node type recommends. So far none does.
     pub recommended_only: bool,
+    /// When the models cannot be listed: those of the last time that they could, marked with
+    /// `reachable` false. Without it that is an error.
+    pub stale_if_error: bool,
     /// Rows at most.
     #[schemars(range(min = 1, max = MAX_MODELS_LIMIT))]
     pub limit: u32,
@@ -77,6 +136,7 @@ impl Default for ListModels {
             model_type: None,
             downloaded_only: false,
             recommended_only: false,
+            stale_if_error: false,
             limit: 50,
             user_id: None,
         }
@@ -104,50 +164,18 @@ impl ListModels {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ModelList {
-    /// The rows, in the order of the source.
+    /// The rows, in the order of the source; those of an earlier time the newest first.
     pub models: Vec<Model>,
     /// How many rows there are.
     pub count: usize,
-}
-
-/// One row of [`ModelList`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Model {
-    /// What it is asked for by.
-    pub id: String,
-    /// The name shown to people.
-    pub name: String,
-    /// The repository it comes from, if it is known.
-    pub repo_id: Option<String>,
-    /// Its file within the repository, if it is known.
-    pub path: Option<String>,
-    /// What it is, such as `language_model`, if it is known.
-    #[serde(rename = "type")]
-    pub model_type: Option<String>,
-    /// Whether its files are on this machine, if it is known.
-    pub downloaded: Option<bool>,
-    /// Bytes of its files, if they are known.
-    pub size_on_disk: Option<u64>,
-    /// Who serves it.
-    pub provider: Option<String>,
-}
-
-impl Model {
-    /// A model of which nothing but the id is known.
-    pub fn new(id: impl Into<String>) -> Self {
-        let id = id.into();
-        Self {
-            name: id.clone(),
-            id,
-            repo_id: None,
-            path: None,
-            model_type: None,
-            downloaded: None,
-            size_on_disk: None,
-            provider: None,
-        }
-    }
+    /// Whether the source has just named these models. False only for those of an earlier time,
+    /// which must be asked for, and where there is no source and so no model.
+    pub reachable: bool,
+    /// When the source named them, RFC 3339 in UTC; null where there is no source, and when that
+    /// could not be kept.
+    pub seen_at: Option<String>,
+    /// Why the models cannot be reached, or why they could not be kept for another time.
+    pub warning: Option<String>,
 }
 
 const ALL: &str = "all";

@@ -10,9 +10,8 @@ use std::{
 
 use clawnode_commands::{
     Commands, GetAsset, GetCollection, GetNodeInfo, GetWorkflow, ListAssets, ListCollections,
-    ListModels, ListNodes, ListWorkflows, Model, ModelSource, ModelsError, SearchNodes,
-    ValidateWorkflow, catalog,
-    limits::{MAX_COLLECTIONS_LIMIT, MAX_LIST_LIMIT, MAX_MODELS_LIMIT},
+    ListNodes, ListWorkflows, SearchNodes, ValidateWorkflow, catalog,
+    limits::{MAX_COLLECTIONS_LIMIT, MAX_LIST_LIMIT},
     parse,
 };
 use clawnode_store::{Document, NewAsset, Store};
@@ -478,63 +477,6 @@ fn node_types_are_found_by_words() {
         parse::<SearchNodes>(json!({})).unwrap_err().to_string(),
         "missing argument `query`"
     );
-}
-
-#[test]
-fn models_are_listed_as_the_filters_say() {
-    struct Two;
-    impl ModelSource for Two {
-        fn models(&self) -> Result<Vec<Model>, ModelsError> {
-            let mut tiny = Model::new("tiny");
-            tiny.provider = Some("library".to_owned());
-            tiny.model_type = Some("language_model".to_owned());
-            let mut local = Model::new("org/local-7b");
-            local.downloaded = Some(true);
-            Ok(vec![tiny, local])
-        }
-    }
-    struct Many;
-    impl ModelSource for Many {
-        fn models(&self) -> Result<Vec<Model>, ModelsError> {
-            Ok((0..300).map(|index| Model::new(index.to_string())).collect())
-        }
-    }
-    struct Broken;
-    impl ModelSource for Broken {
-        fn models(&self) -> Result<Vec<Model>, ModelsError> {
-            Err(ModelsError::new("the server is away"))
-        }
-    }
-    let list = |commands: &Commands, args: Value| {
-        let params: ListModels = parse(args).unwrap();
-        commands.list_models("1", &params).map(|found| json!(found))
-    };
-    assert_eq!(list(&plain(), json!({})).unwrap(), json!({"models": [], "count": 0}));
-    let two = plain().models(Two);
-    for (args, expected) in [
-        (json!({}), &["tiny", "org/local-7b"][..]),
-        (json!({"provider": "library"}), &["tiny"]),
-        (json!({"provider": "local"}), &["org/local-7b"]),
-        (json!({"provider": "none"}), &[]),
-        (json!({"model_type": "language_model"}), &["tiny"]),
-        (json!({"downloaded_only": true}), &["org/local-7b"]),
-        (json!({"recommended_only": true}), &[]),
-        (json!({"limit": 1}), &["tiny"]),
-    ] {
-        let found = list(&two, args.clone()).unwrap();
-        let models = found["models"].as_array().unwrap();
-        let ids: Vec<_> = models.iter().map(|model| model["id"].as_str().unwrap()).collect();
-        assert_eq!(ids, expected, "{args}");
-        assert_eq!(found["count"], expected.len());
-    }
-    assert_eq!(
-        list(&plain().models(Broken), json!({})).unwrap_err().to_string(),
-        "the models cannot be listed: the server is away"
-    );
-    let many = plain().models(Many);
-    assert_eq!(list(&many, json!({})).unwrap()["count"], 50);
-    assert_eq!(list(&many, json!({"limit": MAX_MODELS_LIMIT})).unwrap()["count"], MAX_MODELS_LIMIT);
-    assert!(list(&many, json!({"limit": MAX_MODELS_LIMIT + 1})).is_err());
 }
 
 #[test]

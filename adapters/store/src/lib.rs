@@ -1,5 +1,5 @@
-//! What a node keeps, in one SQLite database and one folder: workflows, jobs with their events and logs, assets, and
-//! collections of documents, each for one user.
+//! What a node keeps, in one SQLite database and one folder: workflows, jobs with their events and logs, assets, models
+//! that services have offered, and collections of documents, each for one user.
 //!
 //! ```
 //! use clawnode_store::{JobStatus, LogRow, Level, NewJob, Query, Store};
@@ -59,6 +59,7 @@ mod error;
 mod folder;
 mod jobs;
 mod migrations;
+mod models;
 mod page;
 mod records;
 mod store;
@@ -70,6 +71,7 @@ pub use assets::{Asset, AssetFolder, AssetQuery, FOLDER, NewAsset};
 pub use collections::{Collection, Document, Hit};
 pub use error::{DatabaseError, StoreError};
 pub use jobs::{Job, JobStatus, NewJob, UnknownStatus};
+pub use models::{Model, ModelRow};
 pub use page::{Page, Query};
 pub use records::{EventRow, Level, LogRow, StoredEvent};
 pub use store::Store;

@@ -56,3 +56,10 @@ pub const MOST_ADDED_DOCUMENTS: usize = 10_000;
 
 /// Bytes of the text of one document: a long book. What is longer is better found in parts.
 pub const MOST_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Models that one service offers a user: as many as `clawnode_nodes::list_models` gives, and as one page holds.
+pub const MOST_MODELS_OF_A_SOURCE: usize = 10_000;
+
+/// Models kept, of all users and services: what ten of the largest services offer. Beyond it the offers of services go that are
+/// not seen for the longest time.
+pub const MOST_MODELS: u32 = 100_000;

@@ -66,6 +66,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/01_workflows_and_jobs.sql"),
     include_str!("migrations/02_assets_and_collections.sql"),
     include_str!("migrations/03_results.sql"),
+    include_str!("migrations/04_models.sql"),
 ];
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub(crate) enum List {
     Jobs = b'j',
     Assets = b'a',
     Collections = b'c',
+    Models = b'm',
 }
 
 /// The part of a list that a query means: rows before `before`, and one more than fit.
