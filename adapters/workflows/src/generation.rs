@@ -44,9 +44,14 @@ const PYTHON: &[Generation] = &[Generation::Python];
 const TYPESCRIPT: &[Generation] = &[Generation::TypeScript];
 const BOTH: &[Generation] = &[Generation::Python, Generation::TypeScript];
 
-/// The names whose generations are known (protocol page 5.2, and 0 for the rest of `lib.math` and `lib.json`).
+/// The names whose generations are known (`tests/recordings/nodetool` has their origin).
 #[rustfmt::skip]
 const NAMES: &[Row] = &[
+    ("lib.date", BOTH, &[
+        "AddTimeDelta", "BoundaryTime", "DateDifference", "DateRange", "DateToDatetime", "DatetimeToDate", "FormatDateTime",
+        "GetQuarter", "GetWeekday", "IsDateInRange", "ParseDate", "ParseDateTime",
+    ]),
+    ("lib.datetime", TYPESCRIPT, &["Add", "Diff", "Format", "StartEnd"]),
     ("lib.http", PYTHON, &["GetRequest", "JSONGetRequest", "JSONPostRequest", "PostRequest"]),
     ("lib.http", TYPESCRIPT, &["GetJSON", "GetText", "Post"]),
     ("lib.json", PYTHON, &[
@@ -58,6 +63,8 @@ const NAMES: &[Row] = &[
     ]),
     ("lib.os", BOTH, &["FileExists", "ListFiles"]),
     ("lib.os", TYPESCRIPT, &["ReadTextFile", "WriteTextFile"]),
+    ("lib.sqlite", BOTH, &["ExecuteSQL", "Query"]),
+    ("nodetool.agents", BOTH, &["Agent", "Summarizer"]),
     ("nodetool.boolean", PYTHON, &["Compare", "ConditionalSwitch", "LogicalOperator", "Not"]),
     ("nodetool.code", BOTH, &["ExecuteCommand"]),
     ("nodetool.code", TYPESCRIPT, &["Code", "RunShellCommand"]),
@@ -69,9 +76,10 @@ const NAMES: &[Row] = &[
         "Chunk", "Collection", "Count", "Cross", "Distinct", "Drop", "Last", "Loop", "Switch", "Take", "TryCatch", "Zip",
     ]),
     ("nodetool.data", BOTH, &[
-        "AddColumn", "Aggregate", "DropDuplicates", "ImportCSV", "SelectColumn", "Slice", "SortByColumn",
+        "AddColumn", "Aggregate", "DropDuplicates", "Filter", "ImportCSV", "SelectColumn", "Slice", "SortByColumn",
     ]),
     ("nodetool.dictionary", PYTHON, &["Combine", "GetValue", "MakeDictionary", "ParseJSON", "ToJSON"]),
+    ("nodetool.generators", BOTH, &["ListGenerator"]),
     ("nodetool.input", BOTH, &[
         "BooleanInput", "FilePathInput", "FloatInput", "FolderPathInput", "IntegerInput", "SelectInput", "StringInput",
         "StringListInput",
@@ -84,6 +92,6 @@ const NAMES: &[Row] = &[
         "Slice", "Split", "Template", "ToLowercase", "ToString", "ToUppercase", "TrimWhitespace",
     ]),
     ("nodetool.text", TYPESCRIPT, &["Prompt"]),
-    ("nodetool.workflows.base_node", BOTH, &["Preview"]),
+    ("nodetool.workflows.base_node", BOTH, &["Comment", "Group", "Preview"]),
     ("nodetool.workspace", PYTHON, &["ReadTextFile", "WriteTextFile"]),
 ];
