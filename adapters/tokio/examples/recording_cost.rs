@@ -1,19 +1,23 @@
-//! What recording costs a node at full load: commands of 1 KiB over loopback, many at a time, with and without.
+//! What recording costs a node at full load: requests over loopback, many at a time, with and without.
 //!
-//! `cargo run --release -p clawnode-tokio --example recording_cost [ROUNDS [REQUESTS]]`
+//! `cargo run --release -p clawnode-tokio --example recording_cost [ROUNDS [REQUESTS [PROGRAM [COMMAND ARGS]]]]`
 //!
-//! Rounds with and without a recording take turns in one process, and each round is compared with its neighbour: what
-//! else the machine does in the meantime hits both alike. The node has the main thread; the gateway and the writing of
-//! the recording have one each. On Linux also the processor time is shown: it tells what recording costs on a machine
-//! that has other things to do as well, where the rate depends on them.
+//! The node is a library's with a command that does nothing but return its 1 KiB of arguments; with a PROGRAM, the path of
+//! `clawnode`, it is `PROGRAM connect`, and is asked for the COMMAND, or to run the workflow `greet`.
+//!
+//! Rounds with and without a recording take turns, and each round is compared with its neighbour: what else the machine
+//! does in the meantime hits both alike. The library's node has the main thread; the gateway and the writing of the
+//! recording have one each. On Linux also the processor time is shown: it tells what recording costs on a machine that has
+//! other things to do as well, where the rate depends on them.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clawnode_protocol::peer::{self, Decision, FromNode, Peer, Request};
-use clawnode_protocol::{Now, Task, Timestamp};
+use clawnode_protocol::{Now, Outcome, Task, Timestamp};
 use clawnode_tokio::{Context, Failed, Node};
 use serde_json::value::RawValue;
 
@@ -21,23 +25,50 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().map_or(Ok(ROUNDS), |rounds| rounds.parse())?.max(1);
     let requests = arguments.next().map_or(Ok(REQUESTS), |requests| requests.parse())?.max(1);
+    match arguments.next().map(PathBuf::from) {
+        None => {
+            let args = format!(r#"{{"text":"{}"}}"#, "x".repeat(1000));
+            compare(&Subject::Library, "echo", &args, rounds, requests)
+        }
+        Some(program) => {
+            let name = arguments.next().unwrap_or_else(|| "run_workflow".to_owned());
+            let args = arguments.next().unwrap_or_else(|| GREET.to_owned());
+            compare(&Subject::Program(program), &name, &args, rounds, requests)
+        }
+    }
+}
+
+/// Whose recording is measured.
+enum Subject {
+    Library,
+    Program(PathBuf),
+}
+
+fn compare(
+    subject: &Subject,
+    name: &str,
+    args: &str,
+    rounds: usize,
+    requests: u32,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let task = Task::Command { name: name.into(), args: RawValue::from_string(args.into())? };
     let file = std::env::temp_dir().join(format!("{}.recording", std::process::id()));
-    run(None, requests)?;
+    run(subject, &task, None, requests)?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         // The order changes, so that neither is always the first.
         for record in [round % 2 == 0, round % 2 != 0] {
-            let file = if record { Some(File::create(&file)?) } else { None };
-            let took = run(file, requests)?;
+            let took = run(subject, &task, record.then_some(&file), requests)?;
             if record { with.push(took) } else { without.push(took) }
         }
     }
-    let size = std::fs::metadata(&file)?.len();
     std::fs::remove_file(&file)?;
+    // What a full file has become.
+    let _ = std::fs::remove_file(file.with_extension("recording.1"));
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "{requests} commands of 1 KiB a round, {AT_ONCE} at a time, over loopback; {rounds} rounds each"
+        "{requests} times {name} a round, {AT_ONCE} at a time, over loopback; {rounds} rounds each"
     )?;
     writeln!(out, "microseconds a request          min  median     max")?;
     for (what, part) in ["until all are answered", "processor, node thread", "processor, in all"]
@@ -54,12 +85,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out, "  recorded               {}", spread(with.clone()))?;
         writeln!(out, "  more, by pairs, in %   {}", spread(more.collect()))?;
     }
-    writeln!(out, "{} bytes of recording a request", size / u64::from(requests))?;
     Ok(())
 }
 
 /// What a request took in microseconds: until all were answered, of the processor in the node's thread, and in all
-/// threads. 0: not known.
+/// threads: those of the program, or of everything. 0: not known.
 type Took = [f64; 3];
 
 /// The least, the median and the most.
@@ -69,40 +99,71 @@ fn spread(mut values: Vec<f64>) -> String {
     format!("{min:>10.2}{median:>8.2}{max:>8.2}")
 }
 
-/// Nanoseconds of the processor that this process used, in its main thread and in all. Zeros when it is not known.
-fn processor_time() -> [f64; 2] {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+/// Nanoseconds of the processor that a process used, in its main thread and in all. Zeros when it is not known.
+fn processor_time(process: &str) -> [f64; 2] {
+    let read = |file| std::fs::read_to_string(Path::new("/proc").join(process).join(file));
     let field = |text: &str, at| text.split_whitespace().nth(at).and_then(|text| text.parse().ok());
-    let main = field(&read("/proc/self/schedstat"), 0).unwrap_or(0.0);
+    let main = field(&read("schedstat").unwrap_or_default(), 0).unwrap_or(0.0);
     // Behind the name, which may hold anything; in hundredths of a second.
-    let stat = read("/proc/self/stat");
+    let stat = read("stat").unwrap_or_default();
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let all: f64 = [11, 12].into_iter().filter_map(|at| field(fields, at)).sum();
     [main, all * 1e7]
 }
 
 /// What a node takes for all requests, from beginning to end, and until they are answered.
-fn run(file: Option<File>, requests: u32) -> Result<Took, Box<dyn std::error::Error>> {
-    let before = processor_time();
-    let answered = serve(file, requests)?;
-    let after = processor_time();
-    let each = |nanos: f64| nanos / 1e3 / f64::from(requests);
-    Ok([each(answered.as_secs_f64() * 1e9), each(after[0] - before[0]), each(after[1] - before[1])])
-}
-
-fn serve(file: Option<File>, requests: u32) -> Result<Duration, Box<dyn std::error::Error>> {
+fn run(
+    subject: &Subject,
+    task: &Task,
+    record: Option<&PathBuf>,
+    requests: u32,
+) -> Result<Took, Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("ws://{}", listener.local_addr()?);
-    let gateway =
-        std::thread::spawn(move || gateway(&listener, requests).map_err(|error| error.to_string()));
+    let task = task.clone();
+    let gateway = std::thread::spawn(move || {
+        gateway(&listener, &task, requests).map_err(|error| error.to_string())
+    });
+    let each = |nanos: f64| nanos / 1e3 / f64::from(requests);
+    match subject {
+        Subject::Library => {
+            let before = processor_time("self");
+            let answered = serve(&url, record, gateway)?;
+            let after = processor_time("self");
+            let [main, all] = [0, 1].map(|part| each(after[part] - before[part]));
+            Ok([each(answered.as_secs_f64() * 1e9), main, all])
+        }
+        Subject::Program(program) => {
+            let mut command = Command::new(program);
+            command.args(["connect", "--protocol", "nodetool", "--in-memory", "--url", &url]);
+            command.env("CLAWNODE_AUTH_TOKEN", "s3cret-t0ken").stderr(Stdio::null());
+            if let Some(file) = record {
+                command.arg("--record").arg(file);
+            }
+            let mut node = command.spawn()?;
+            let answered = gateway.join();
+            let [_, all] = processor_time(&node.id().to_string());
+            node.kill()?;
+            node.wait()?;
+            let answered = answered.map_err(|_| "the gateway panicked")??;
+            Ok([each(answered.as_secs_f64() * 1e9), 0.0, each(all)])
+        }
+    }
+}
+
+fn serve(
+    url: &str,
+    record: Option<&PathBuf>,
+    gateway: std::thread::JoinHandle<Result<Duration, String>>,
+) -> Result<Duration, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut builder = Node::builder(&url)?.token("s3cret-t0ken").command(
+        let mut builder = Node::builder(url)?.token("s3cret-t0ken").command(
             "echo",
             |_: Context, args: Box<RawValue>| async move { Ok::<_, Failed>(args) },
         );
-        if let Some(file) = file {
-            builder = builder.record(file, 4 << 30);
+        if let Some(file) = record {
+            builder = builder.record(std::fs::File::create(file)?, 4 << 30);
         }
         let node = builder.build()?;
         let handle = node.handle();
@@ -118,12 +179,15 @@ fn serve(file: Option<File>, requests: u32) -> Result<Duration, Box<dyn std::err
 }
 
 /// Keeps the node busy until all requests are answered.
-fn gateway(listener: &TcpListener, requests: u32) -> Result<Duration, Box<dyn std::error::Error>> {
+fn gateway(
+    listener: &TcpListener,
+    task: &Task,
+    requests: u32,
+) -> Result<Duration, Box<dyn std::error::Error>> {
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     let now = Now::new(Duration::ZERO, Timestamp::from_micros(0));
     let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now, [1; 32]);
-    let args = RawValue::from_string(format!(r#"{{"text":"{}"}}"#, "x".repeat(1000)))?;
     let (mut asked, mut answered, mut began) = (0, 0, Instant::now());
     let mut buffer = vec![0; 64 << 10];
     let mut ready = false;
@@ -137,14 +201,16 @@ fn gateway(listener: &TcpListener, requests: u32) -> Result<Duration, Box<dyn st
                     began = Instant::now();
                     ready = true;
                 }
-                peer::Action::Message(FromNode::Answered { .. }) => answered += 1,
+                peer::Action::Message(FromNode::Answered { outcome, .. }) => match outcome {
+                    Outcome::Completed(_) => answered += 1,
+                    Outcome::Failed(failure) => return Err(failure.message.into()),
+                },
                 _ => {}
             }
         }
         while ready && asked < requests && asked - answered < AT_ONCE {
             asked += 1;
-            let task = Task::Command { name: "echo".into(), args: args.clone() };
-            let request = Request::new(format!("r{asked}"), task);
+            let request = Request::new(format!("r{asked}"), task.clone());
             peer.handle(now, peer::Input::Request(&request))?;
         }
         let count = peer.transmit().len();
@@ -161,6 +227,7 @@ fn gateway(listener: &TcpListener, requests: u32) -> Result<Duration, Box<dyn st
     Ok(began.elapsed())
 }
 
+const GREET: &str = r#"{"workflow_id":"greet","params":{"name":"Ada"}}"#;
 const REQUESTS: u32 = 40_000;
 const AT_ONCE: u32 = 64;
 const ROUNDS: usize = 15;

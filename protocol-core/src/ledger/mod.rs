@@ -456,6 +456,12 @@ impl Ledger {
         matches!(stage, Some(Stage::Admitting(_) | Stage::Waiting(_)))
     }
 
+    /// The digest of the request that became this work, however long ago.
+    pub(crate) fn request_digest(&self, work: &Work) -> u128 {
+        let kept = self.entries.get(&work.id).map(|entry| entry.digest);
+        kept.unwrap_or_else(|| digest(&work.user_id, &work.task))
+    }
+
     /// Work whose answer does not exist yet, in the order of its arrival.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = WorkId> {
         self.entries.iter().filter(|(_, entry)| entry.stage.is_unfinished()).map(|(id, _)| *id)

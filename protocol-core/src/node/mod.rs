@@ -24,7 +24,7 @@ use crate::secret::{Credentials, Secret};
 use crate::time::{Now, Timestamp};
 use crate::timers::Timers;
 use crate::websocket::{ClientRequest, Connection, InvalidRequest};
-use crate::work::{JobId, WorkId};
+use crate::work::{JobId, Work, WorkId};
 use backoff::Backoff;
 use calls::Calls;
 use life::{Life, Stopping};
@@ -235,6 +235,11 @@ impl Node {
         let waiting = websocket.transmit();
         let start = waiting.len().checked_sub(usize::try_from(fresh).ok()?)?;
         Some(&waiting[start..])
+    }
+
+    /// The digest by which the ledger tells a request from others.
+    pub(crate) fn request_digest(&self, work: &Work) -> u128 {
+        self.ledger.request_digest(work)
     }
 
     /// Secrets that the gateway has said on this connection, and how often in all.

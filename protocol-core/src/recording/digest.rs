@@ -9,7 +9,7 @@ use crate::call::CallId;
 use crate::dialect::openclaw::{self, DeviceToken};
 use crate::node::{Action, Event, LostReason, StopReason};
 use crate::websocket::{Closed, Refusal, RetryAfter};
-use crate::work::{Failure, Outcome, Task, Work, WorkId, WorkflowSource};
+use crate::work::{Failure, Outcome, Work, WorkId};
 
 /// XXH3: with the widest vectors that the processor has, and the same everywhere.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
@@ -30,7 +30,8 @@ impl<'a> Digester<'a> {
         Self { scratch, secrets }
     }
 
-    pub(super) fn action(mut self, action: &Action) -> Mark {
+    /// `request` gives the digest by which the node tells an admitted request from others.
+    pub(super) fn action(mut self, action: &Action, request: impl FnOnce(&Work) -> u128) -> Mark {
         let kind = ActionKind::of(action);
         match action {
             Action::Authenticate
@@ -51,8 +52,11 @@ impl<'a> Digester<'a> {
                 }
             }
             Action::Admit(work) => {
-                self.work(work);
-                self.task(&work.task);
+                let Work { id, request_id, job_id, user_id: _, task: _, deadline: _ } = &**work;
+                put_number(self.scratch, id.0);
+                self.text(request_id);
+                self.scratch.extend_from_slice(&job_id.0.to_le_bytes());
+                self.scratch.extend_from_slice(&request(work).to_le_bytes());
             }
             // It is the work that was admitted, down to the memory it is in.
             Action::Start(work) => {
@@ -102,31 +106,6 @@ impl<'a> Digester<'a> {
         self.scratch.extend_from_slice(frames);
         replace_in_frames(self.scratch, secrets, connect);
         hash(self.scratch)
-    }
-
-    fn work(&mut self, work: &Work) {
-        let Work { id, request_id, job_id, user_id, task: _, deadline: _ } = work;
-        put_number(self.scratch, id.0);
-        self.text(request_id);
-        self.scratch.extend_from_slice(&job_id.0.to_le_bytes());
-        self.text(user_id);
-    }
-
-    fn task(&mut self, task: &Task) {
-        match task {
-            Task::Workflow { source: WorkflowSource::Id(id), params } => {
-                self.reason(0, id);
-                self.text(params.get());
-            }
-            Task::Workflow { source: WorkflowSource::Graph(graph), params } => {
-                self.reason(1, graph.get());
-                self.text(params.get());
-            }
-            Task::Command { name, args } => {
-                self.reason(2, name);
-                self.text(args.get());
-            }
-        }
     }
 
     fn event(&mut self, event: &Event) {

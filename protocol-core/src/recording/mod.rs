@@ -76,6 +76,6 @@ pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 
 const MAGIC: &[u8] = b"clawrec\0";
 
-/// Counts the forms of recordings, which change with the configuration as well. Version 4 has the
-/// registration's metadata.
-const FORMAT: u64 = 4;
+/// Counts the forms of recordings, which change with the configuration as well. Version 5 knows an
+/// admitted request by the digest that the node keeps of it.
+const FORMAT: u64 = 5;

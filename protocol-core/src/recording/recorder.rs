@@ -336,21 +336,25 @@ impl Tape {
         match action {
             Some(action) => {
                 self.drained = false;
+                if let (Action::Admit(work), true) = (action, self.quoted) {
+                    self.note_digest(node, work);
+                }
                 let secrets = self.quotable(node).then_some(&self.secrets);
                 let mut digester = Digester::new(&mut self.scratch, secrets);
+                let noted = &self.digests;
+                let request = |work: &Work| {
+                    noted.get(&work.id).copied().unwrap_or_else(|| node.request_digest(work))
+                };
                 let mark = match action {
                     Action::Sign(text) => {
                         // What a node says that knows only the stand-ins.
                         let text = node.sign_text_with(&self.shown).unwrap_or_else(|| text.clone());
                         digester.forget_secrets();
-                        digester.action(&Action::Sign(text))
+                        digester.action(&Action::Sign(text), request)
                     }
-                    action => digester.action(action),
+                    action => digester.action(action, request),
                 };
                 record::put_action(&mut self.out, mark);
-                if let (Action::Admit(work), true) = (action, self.quoted) {
-                    self.note_digest(node, work);
-                }
             }
             None => {
                 if !std::mem::replace(&mut self.drained, true) {

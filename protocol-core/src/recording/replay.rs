@@ -302,7 +302,9 @@ impl<'a> Replay<'a> {
                 let Some(action) = self.node.poll_action() else {
                     return self.differs(name, Found::NoAction);
                 };
-                let mark = Digester::new(&mut self.scratch, None).action(&action);
+                let node = &self.node;
+                let mark = Digester::new(&mut self.scratch, None)
+                    .action(&action, |work| node.request_digest(work));
                 if mark.kind != recorded.kind {
                     return self.differs(name, Found::Action(mark.kind.name()));
                 }

@@ -105,13 +105,15 @@ impl Stage {
         let mut asked = Vec::new();
         loop {
             let action = self.node.poll_action();
-            let mark = |action: &Action| {
-                let mark = Digester::new(&mut Vec::new(), None).action(action);
+            let mark = |node: &Node, action: &Action| {
+                let mark = Digester::new(&mut Vec::new(), None)
+                    .action(action, |work| node.request_digest(work));
                 (format!("{action:?}"), mark)
             };
-            let expected = action.as_ref().map(mark);
+            let expected = action.as_ref().map(|action| mark(&self.node, action));
             for twin in &mut self.twins {
-                assert_eq!(twin.poll_action().as_ref().map(mark), expected);
+                let same = twin.poll_action().map(|action| mark(twin, &action));
+                assert_eq!(same, expected);
             }
             match action {
                 Some(action) => asked.push(action),
