@@ -67,6 +67,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/02_assets_and_collections.sql"),
     include_str!("migrations/03_results.sql"),
     include_str!("migrations/04_models.sql"),
+    include_str!("migrations/05_sizes.sql"),
 ];
 
 #[cfg(test)]
