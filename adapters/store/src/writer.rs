@@ -355,6 +355,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Bounds;
     use crate::{EventRow, JobStatus, NewJob, Store};
 
     fn queue_of(records: usize, bytes: usize) -> Queue {
@@ -438,6 +439,35 @@ mod tests {
         assert_eq!(queue.lock().lost["job"], 8);
         let lost = lost_row(8);
         assert!(matches!(&lost, Record::Log(row) if row.message.starts_with("8 logs and events")));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_the_size_of_the_history_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.create_job(NewJob::new("job", "1")).unwrap();
+        drop(store);
+        let connection = Connection::open(folder.path().join("store.db")).unwrap();
+        let refuse = "CREATE TEMP TRIGGER full BEFORE INSERT ON main.run_events
+                      BEGIN SELECT raise(FAIL, 'the disk is full'); END";
+        connection.execute_batch(refuse).unwrap();
+        let mut history = History::read(&connection, Bounds::default()).unwrap();
+        let before = history.bytes;
+        let grow_and_record = |history: &mut History| {
+            let queue = Queue::default();
+            let (done, is_done) = sync_channel(1);
+            let work: Work = Box::new(|transaction| Ok(transaction.resize_job(1, 1_000)?));
+            queue.push(Item::Task(Task { work, durable: false, done }));
+            queue.push_record("job", event());
+            write(&connection, next(&queue), &mut None, history, &queue);
+            is_done.recv().unwrap()
+        };
+        grow_and_record(&mut history).unwrap_err();
+        assert_eq!(history.bytes, before);
+        connection.execute_batch("DROP TRIGGER full").unwrap();
+        grow_and_record(&mut history).unwrap();
+        assert!(history.bytes > before + 1_000);
+        assert_eq!(history.bytes, History::read(&connection, Bounds::default()).unwrap().bytes);
     }
 
     #[test]
