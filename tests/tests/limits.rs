@@ -176,6 +176,7 @@ const TABLE: &[Row] = &[
     both("MOST_LOGS", "1,000", "adapters/store/tests/store.rs::the_newest_1000_logs_of_a_job_are_kept_and_not_one_more"),
     both("MOST_EVENTS (store)", "10,000", "adapters/store/tests/store.rs::the_newest_10_000_events_of_a_job_are_kept_and_not_one_more"),
     both("MOST_JOBS", "100,000", "adapters/store/src/jobs.rs::ended_jobs_beyond_the_bound_go_and_others_stay"),
+    both("MOST_HISTORY_BYTES", "4 GiB", "adapters/store/src/history.rs::jobs_of_as_many_bytes_as_the_bound_are_kept_and_past_it_the_oldest_ended_one_goes"),
     both("MOST_WAITING_ROWS", "10,000", "adapters/store/src/writer.rs::as_many_records_as_the_bound_wait_and_one_more_is_dropped_and_counted"),
     both("MOST_WAITING_BYTES", "16 MiB", "adapters/store/src/writer.rs::records_of_as_many_bytes_as_the_bound_wait_and_one_byte_more_is_dropped"),
     both("MOST_BATCHED", "1,000", "adapters/store/src/writer.rs::a_transaction_takes_as_much_as_its_bound_and_not_one_more"),

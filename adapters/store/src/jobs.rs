@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Store;
 use crate::error::{StoreError, named};
+use crate::history::{Inserted, Transaction};
 use crate::limits::{MOST_JOBS, MOST_RESULT_BYTES};
 use crate::page::{List, Page, Query, Window};
 use crate::records::{EventRow, Level, LogRow, Record};
@@ -358,58 +359,76 @@ impl Store {
 }
 
 /// Ends what the process that held the store before left unfinished, and says so. Returns the jobs.
-pub(crate) fn fail_interrupted(connection: &Connection) -> Result<Vec<String>, StoreError> {
+pub(crate) fn fail_interrupted(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
     let mut left =
-        connection.prepare("SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY place")?;
+        transaction.prepare("SELECT id FROM jobs WHERE finished_at IS NULL ORDER BY place")?;
     let left = left.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut inserted = Inserted::default();
     for id in &left {
-        finish(connection, id, JobStatus::Failed, Some(INTERRUPTED), None)?;
-        Record::log(LogRow::new(Level::Error, INTERRUPTED)).insert(connection, id)?;
+        finish(transaction, id, JobStatus::Failed, Some(INTERRUPTED), None)?;
+        let log = LogRow::new(Level::Error, INTERRUPTED);
+        Record::log(log).insert(transaction, id, &mut inserted)?;
         let event = EventRow::new("RunFailed").with(json!({ "error": INTERRUPTED }));
-        Record::event(event).insert(connection, id)?;
+        Record::event(event).insert(transaction, id, &mut inserted)?;
     }
+    inserted.book(transaction)?;
     Ok(left)
 }
 
-fn insert(connection: &Connection, job: NewJob, status: JobStatus) -> Result<(), StoreError> {
+fn insert(transaction: &Transaction<'_>, job: NewJob, status: JobStatus) -> Result<(), StoreError> {
     let NewJob { id, user_id, job_type, workflow_id, params } = job;
     let params = Value::Object(params).to_string();
     let created_at = now();
     let started_at = (status == JobStatus::Running).then_some(&created_at);
     let sql = "INSERT INTO jobs
                    (id, user_id, job_type, status, workflow_id, params, created_at, started_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING
+               RETURNING place, row_bytes";
     let status = status.as_str();
     let values =
         params![id, user_id, job_type, status, workflow_id, params, created_at, started_at];
-    if connection.prepare_cached(sql)?.execute(values)? == 0 {
+    let inserted = transaction
+        .prepare_cached(sql)?
+        .query_one(values, |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((place, bytes)) = inserted else {
         return Err(StoreError::Exists { what: "job", id });
-    }
-    if connection.last_insert_rowid() % PRUNE_EVERY == 0 {
-        prune(connection, MOST_JOBS)?;
+    };
+    transaction.add_job(place, bytes)?;
+    if place % PRUNE_EVERY == 0 {
+        prune(transaction, MOST_JOBS)?;
     }
     Ok(())
 }
 
 /// Removes ended jobs beyond the newest `most`.
-pub(crate) fn prune(connection: &Connection, most: u32) -> Result<(), StoreError> {
-    let sql = "DELETE FROM jobs WHERE finished_at IS NOT NULL AND place <=
-                   (SELECT place FROM jobs ORDER BY place DESC LIMIT 1 OFFSET ?1)";
-    connection.prepare_cached(sql)?.execute([most])?;
+pub(crate) fn prune(transaction: &Transaction<'_>, most: u32) -> Result<(), StoreError> {
+    let sql = "SELECT place FROM jobs ORDER BY place DESC LIMIT 1 OFFSET ?1";
+    let last = transaction.prepare_cached(sql)?.query_one([most], |row| row.get(0)).optional()?;
+    if let Some(last) = last {
+        transaction.remove_ended_jobs(last)?;
+    }
     Ok(())
 }
 
 fn finish(
-    connection: &Connection,
+    transaction: &Transaction<'_>,
     id: &str,
     status: JobStatus,
     error: Option<&str>,
     result: Option<&str>,
 ) -> Result<bool, StoreError> {
     let sql = "UPDATE jobs SET status = ?2, error = ?3, finished_at = ?4, result = ?5
-               WHERE id = ?1 AND finished_at IS NULL";
+               WHERE id = ?1 AND finished_at IS NULL RETURNING place";
     let values = params![id, status.as_str(), error, now(), result];
-    Ok(connection.prepare_cached(sql)?.execute(values)? > 0)
+    let finished =
+        transaction.prepare_cached(sql)?.query_one(values, |row| row.get(0)).optional()?;
+    let Some(place) = finished else {
+        return Ok(false);
+    };
+    let more: usize = [error, result].into_iter().flatten().map(str::len).sum();
+    transaction.resize_job(place, more as i64)?;
+    Ok(true)
 }
 
 fn exists(connection: &Connection, id: String) -> Result<(), StoreError> {

@@ -57,6 +57,7 @@ mod assets;
 mod collections;
 mod error;
 mod folder;
+mod history;
 mod jobs;
 mod migrations;
 mod models;

@@ -14,6 +14,11 @@ pub const MOST_EVENTS: i64 = 10_000;
 /// that is more than a year.
 pub const MOST_JOBS: u32 = 100_000;
 
+/// Bytes of all jobs that are kept, with their parameters, results, logs and events; beyond it the oldest ended ones go. That is
+/// more than a year of 200 jobs a day with 50 KiB each, little beside a disk, and five times what one job can leave in results, logs
+/// and events, so that a job does not go as it ends for its own size.
+pub const MOST_HISTORY_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
 /// Logs and events that wait to be written before the newest is dropped: some seconds of a busy node.
 pub const MOST_WAITING_ROWS: usize = 10_000;
 

@@ -67,11 +67,15 @@ const STEPS: &[&str] = &[
     include_str!("migrations/02_assets_and_collections.sql"),
     include_str!("migrations/03_results.sql"),
     include_str!("migrations/04_models.sql"),
+    include_str!("migrations/05_sizes.sql"),
 ];
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::history::tests::added_up;
 
     fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         super::migrate(connection, Path::new("data"), Path::new("data/store.db"))
@@ -94,6 +98,32 @@ mod tests {
                 connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
             assert_eq!(found, known());
         }
+    }
+
+    #[test]
+    fn the_jobs_of_an_older_format_get_their_sizes() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..4] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 4).unwrap();
+        let jobs = "INSERT INTO jobs (place, id, user_id, job_type, status, workflow_id, params,
+                                      created_at, error, result) VALUES
+                (3, 'bare', '1', 'workflow', 'running', NULL, '{}', 'x', NULL, NULL),
+                (7, 'büsy', '1', 'workflow', 'failed', 'w', '{\"é\": 1}', 'x', 'nö', '{\"à\": []}');
+            INSERT INTO job_logs VALUES
+                (7, 4, 't', 'INFO', 'l', 'mëssage', '', '', 0, NULL),
+                (7, 5, 't', 'INFO', 'l', 'message', 'm', 'f', 0, 'ëxc');
+            INSERT INTO run_events VALUES
+                (7, 9, 'NodeStarted', 't', NULL, '{}'), (7, 10, 'NodeStarted', 't', 'ñ', '\"é\"')";
+        connection.execute_batch(jobs).unwrap();
+        migrate(&mut connection).unwrap();
+        let mut sizes = connection.prepare("SELECT job, bytes FROM job_sizes").unwrap();
+        let sizes = sizes.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let sizes: BTreeMap<i64, i64> = sizes.collect::<Result<_, _>>().unwrap();
+        assert_eq!(sizes, added_up(&connection));
+        assert_eq!(sizes[&3], 256 + 4 + 1 + 8 + 2);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::limits::{MOST_EVENT_BYTES, MOST_EVENTS, MOST_LOG_BYTES, MOST_LOGS};
+use crate::history::Inserted;
+use crate::limits::{MOST_EVENT_BYTES, MOST_LOG_BYTES};
 use crate::page::{List, Window};
 use crate::time::now;
 
@@ -129,14 +130,14 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// Adds a row to a job's log, and drops the oldest beyond [`MOST_LOGS`]. Never waits: see [the crate](crate#what-lasts) for
+    /// Adds a row to a job's log, and drops the oldest beyond [`MOST_LOGS`](crate::limits::MOST_LOGS). Never waits: see [the crate](crate#what-lasts) for
     /// when it is written. A row for a job that there is not goes nowhere, and so does every row of a store that is open for
     /// reading only.
     pub fn log(&self, job_id: &str, row: LogRow) {
         self.record(job_id, Record::log(row));
     }
 
-    /// Keeps an event of a run, and drops the oldest beyond [`MOST_EVENTS`]. Never waits, as [`log`](Self::log).
+    /// Keeps an event of a run, and drops the oldest beyond [`MOST_EVENTS`](crate::limits::MOST_EVENTS). Never waits, as [`log`](Self::log).
     pub fn event(&self, job_id: &str, event: EventRow) {
         self.record(job_id, Record::event(event));
     }
@@ -237,32 +238,29 @@ impl Record {
         }
     }
 
-    /// Inserts it, unless there is no such job.
+    /// Inserts it, unless there is no such job. What is inserted is to be [booked](Inserted::book) in the same transaction.
     pub(crate) fn insert(
         &self,
         connection: &Connection,
         job_id: &str,
+        inserted: &mut Inserted,
     ) -> Result<(), rusqlite::Error> {
-        let (inserted, table, most) = match self {
-            Self::Log(row) => (insert_log(connection, job_id, row), "job_logs", MOST_LOGS),
+        let result = match self {
+            Self::Log(row) => insert_log(connection, job_id, row, inserted),
             Self::Event { event_type, event_time, node_id, payload } => {
                 let mut insert = connection.prepare_cached(
                     "INSERT INTO run_events (job, seq, event_type, event_time, node_id, payload)
                      SELECT place, 1 + coalesce((SELECT max(seq) FROM run_events WHERE job = place), 0),
                             ?2, ?3, ?4, ?5
-                     FROM jobs WHERE id = ?1 RETURNING job, seq",
+                     FROM jobs WHERE id = ?1 RETURNING job, seq, row_bytes",
                 )?;
                 let values = params![job_id, event_type, event_time, node_id, payload];
-                (insert.query_one(values, place_and_seq), "run_events", MOST_EVENTS)
+                insert.query_one(values, |row| inserted.event(row))
             }
         };
-        match inserted {
-            Ok((job, seq)) if seq > most => {
-                let sql = format!("DELETE FROM {table} WHERE job = ?1 AND seq <= ?2");
-                connection.prepare_cached(&sql)?.execute(params![job, seq - most]).map(drop)
-            }
-            Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
-            Err(error) => Err(error),
+        match result {
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
+            result => result,
         }
     }
 }
@@ -271,23 +269,20 @@ fn insert_log(
     connection: &Connection,
     job_id: &str,
     row: &LogRow,
-) -> Result<(i64, i64), rusqlite::Error> {
+    inserted: &mut Inserted,
+) -> Result<(), rusqlite::Error> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO job_logs
              (job, seq, timestamp, level, logger, message, module, function, line, exc_info)
          SELECT place, 1 + coalesce((SELECT max(seq) FROM job_logs WHERE job = place), 0),
                 ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-         FROM jobs WHERE id = ?1 RETURNING job, seq",
+         FROM jobs WHERE id = ?1 RETURNING job, seq, row_bytes",
     )?;
     let LogRow { timestamp, level, logger, message, module, function, line, exc_info } = row;
     let level = level.as_str();
     let values =
         params![job_id, timestamp, level, logger, message, module, function, line, exc_info];
-    insert.query_one(values, place_and_seq)
-}
-
-fn place_and_seq(row: &Row<'_>) -> Result<(i64, i64), rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?))
+    insert.query_one(values, |row| inserted.log(row))
 }
 
 fn log_row(row: &Row<'_>) -> Result<LogRow, rusqlite::Error> {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::error::StoreError;
 use crate::folder::{self, Lock};
+use crate::history::{Bounds, History, Transaction};
 use crate::limits::{MOST_IDLE_READERS, MOST_JOBS};
 use crate::records::Record;
 use crate::writer::{Writer, lock};
@@ -52,13 +53,18 @@ impl Store {
     /// database and its tables are made where they are missing. Jobs that were not ended by the process that held the store
     /// before are failed, see [`interrupted_jobs`](Self::interrupted_jobs).
     ///
-    /// What is in the store is not read, so this takes a few milliseconds however much that is.
+    /// What is in the store is not read, but for the sizes of the jobs, so this takes a few milliseconds however much that is. The
+    /// first time after an older version it may take longer.
     ///
     /// # Errors
     ///
     /// [`StoreError::Held`] when another process holds the store, or this one by another handle; [`StoreError::Newer`] and
     /// [`StoreError::NotAStore`] for a database that this version cannot use; when the file system or the database fails.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_within(data_dir, Bounds::default())
+    }
+
+    pub(crate) fn open_within(data_dir: &Path, bounds: Bounds) -> Result<Self, StoreError> {
         folder::make(data_dir)?;
         let held = Lock::take(data_dir)?;
         let path = data_dir.join(DATABASE);
@@ -70,10 +76,10 @@ impl Store {
         migrations::migrate(&mut connection, data_dir, &path)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "journal_size_limit", LARGEST_IDLE_WAL)?;
-        let interrupted = tidy(&mut connection)?;
+        let (interrupted, history) = tidy(&mut connection, bounds)?;
         assets::sweep(&data_dir.join(ASSETS));
         let connection = Arc::new(Mutex::new(connection));
-        let writer = Writer::start(connection).map_err(StoreError::io(&path))?;
+        let writer = Writer::start(connection, history).map_err(StoreError::io(&path))?;
         Ok(Self::of(Inner {
             data_dir: Some(data_dir.to_owned()),
             assets_dir: data_dir.join(ASSETS),
@@ -131,7 +137,8 @@ impl Store {
         let nowhere = Path::new(":memory:");
         migrations::migrate(&mut connection, nowhere, nowhere)?;
         let connection = Arc::new(Mutex::new(connection));
-        let writer = Writer::start(Arc::clone(&connection)).map_err(StoreError::io(nowhere))?;
+        let writer = Writer::start(Arc::clone(&connection), History::default())
+            .map_err(StoreError::io(nowhere))?;
         let temporary = tempfile::tempdir().map_err(StoreError::io(&std::env::temp_dir()))?;
         Ok(Self::of(Inner {
             data_dir: None,
@@ -226,7 +233,7 @@ impl Store {
 
     pub(crate) fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?.run(write)
     }
@@ -234,7 +241,7 @@ impl Store {
     /// As [`write`](Self::write), without an `fsync`.
     pub(crate) fn write_lightly<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.writer.as_ref().ok_or(StoreError::ReadOnly)?.run_lightly(write)
     }
@@ -250,7 +257,7 @@ impl Store {
                 prepare(&connection)?;
                 write(&connection)
             }
-            _ => self.write(write),
+            _ => self.write(|transaction| write(transaction)),
         }
     }
 
@@ -266,12 +273,15 @@ impl Store {
 }
 
 /// What is left of the process that held the store before.
-fn tidy(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
-    let transaction = connection.transaction()?;
+fn tidy(connection: &mut Connection, bounds: Bounds) -> Result<(Vec<String>, History), StoreError> {
+    let begun = connection.transaction()?;
+    let transaction = Transaction::new(&begun, History::read(&begun, bounds)?);
     let interrupted = jobs::fail_interrupted(&transaction)?;
     jobs::prune(&transaction, MOST_JOBS)?;
-    transaction.commit()?;
-    Ok(interrupted)
+    transaction.prune()?;
+    let history = transaction.history();
+    begun.commit()?;
+    Ok((interrupted, history))
 }
 
 fn reader(path: &Path) -> Result<Connection, StoreError> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::error::{DatabaseError, StoreError};
+use crate::history::{History, Inserted, Transaction};
 use crate::limits::{MOST_BATCHED, MOST_WAITING_BYTES, MOST_WAITING_ROWS};
 use crate::records::{Level, LogRow, Record};
 
@@ -21,7 +22,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Arc<Mutex<Connection>>) -> io::Result<Self> {
+    /// `history` is what the jobs hold as the writer begins; nobody else changes it from then on.
+    pub(crate) fn start(
+        connection: Arc<Mutex<Connection>>,
+        mut history: History,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let thread = thread::Builder::new().name("clawnode-store".to_owned()).spawn({
             let queue = Arc::clone(&queue);
@@ -31,7 +36,7 @@ impl Writer {
                 loop {
                     match queue.next(unsettled_since.map(|since| since + SETTLED_WITHIN)) {
                         Next::Batch(batch) => {
-                            write(&lock(&connection), batch, &mut durable, &queue);
+                            write(&lock(&connection), batch, &mut durable, &mut history, &queue);
                             unsettled_since = match durable {
                                 Some(true) => None,
                                 _ => unsettled_since.or_else(|| Some(Instant::now())),
@@ -52,7 +57,7 @@ impl Writer {
     /// Does `work` in a transaction and returns when that is on the disk.
     pub(crate) fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.submit(true, work)
     }
@@ -60,7 +65,7 @@ impl Writer {
     /// Does `work` in a transaction and returns when every process sees it; a loss of power may take it.
     pub(crate) fn run_lightly<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.submit(false, work)
     }
@@ -78,13 +83,13 @@ impl Writer {
     fn submit<T: Send + 'static>(
         &self,
         durable: bool,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (value, result) = sync_channel(1);
         let (done, is_done) = sync_channel(1);
-        let work = Box::new(move |connection: &Connection| {
+        let work = Box::new(move |transaction: &Transaction<'_>| {
             // There is room for the one value, and whoever waits for it is below.
-            let _ = value.send(work(connection)?);
+            let _ = value.send(work(transaction)?);
             Ok(())
         });
         self.queue.push(Item::Task(Task { work, durable, done }));
@@ -126,7 +131,7 @@ enum Item {
     Task(Task),
 }
 
-type Work = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+type Work = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send>;
 
 struct Task {
     work: Work,
@@ -226,10 +231,18 @@ impl Queue {
 /// Writes a batch in one transaction, and tells those who wait.
 ///
 /// `durable` is how the connection is set: a transaction that nobody waits for needs no `fsync`.
-fn write(connection: &Connection, batch: Batch, durable: &mut Option<bool>, queue: &Queue) {
+fn write(
+    connection: &Connection,
+    batch: Batch,
+    durable: &mut Option<bool>,
+    history: &mut History,
+    queue: &Queue,
+) {
     let waited_for =
         batch.items.iter().any(|item| matches!(item, Item::Task(task) if task.durable));
     let mut written = begin(connection, waited_for, durable).map_err(DatabaseError::new);
+    let transaction = Transaction::new(connection, *history);
+    let mut inserted = Inserted::default();
     let before = batch.lost.clone();
     // What is lost if the transaction fails.
     let mut lost = batch.lost;
@@ -237,13 +250,15 @@ fn write(connection: &Connection, batch: Batch, durable: &mut Option<bool>, queu
     for item in batch.items {
         match item {
             Item::Record { job_id, record } => {
-                written = written
-                    .and_then(|()| record.insert(connection, &job_id).map_err(DatabaseError::new));
+                written = written.and_then(|()| {
+                    let result = record.insert(connection, &job_id, &mut inserted);
+                    result.map_err(DatabaseError::new)
+                });
                 *lost.entry(job_id).or_default() += 1;
             }
             Item::Task(Task { work, done, .. }) => {
                 let result = match &written {
-                    Ok(()) => apart(connection, work),
+                    Ok(()) => apart(&transaction, work),
                     Err(_) => Ok(()),
                 };
                 if written.is_ok() && connection.is_autocommit() {
@@ -257,12 +272,18 @@ fn write(connection: &Connection, batch: Batch, durable: &mut Option<bool>, queu
             }
         }
     }
-    let written = written.and_then(|()| {
+    let commit = || {
         for (job_id, count) in &before {
-            lost_row(*count).insert(connection, job_id).map_err(DatabaseError::new)?;
+            lost_row(*count).insert(connection, job_id, &mut inserted)?;
         }
-        connection.execute_batch("COMMIT").map_err(DatabaseError::new)
-    });
+        inserted.book(&transaction)?;
+        transaction.prune()?;
+        connection.execute_batch("COMMIT")
+    };
+    let written = written.and_then(|()| commit().map_err(DatabaseError::new));
+    if written.is_ok() {
+        *history = transaction.history();
+    }
     if let Err(error) = &written {
         tracing::error!(%error, "the store cannot be written");
         if !connection.is_autocommit() {
@@ -304,10 +325,14 @@ fn begin(
 }
 
 /// Does `work` so that its failure undoes nothing else.
-fn apart(connection: &Connection, work: Work) -> Result<(), StoreError> {
-    connection.execute_batch("SAVEPOINT task")?;
-    let result = work(connection);
-    connection.execute_batch(match result {
+fn apart(transaction: &Transaction<'_>, work: Work) -> Result<(), StoreError> {
+    let before = transaction.history();
+    transaction.execute_batch("SAVEPOINT task")?;
+    let result = work(transaction);
+    if result.is_err() {
+        transaction.back_to(before);
+    }
+    transaction.execute_batch(match result {
         Ok(()) => "RELEASE task",
         Err(_) => "ROLLBACK TO task; RELEASE task",
     })?;
@@ -330,6 +355,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Bounds;
     use crate::{EventRow, JobStatus, NewJob, Store};
 
     fn queue_of(records: usize, bytes: usize) -> Queue {
@@ -409,10 +435,39 @@ mod tests {
         queue.push_record("job", event());
         let batch = next(&queue);
         // There are no tables: the transaction fails, and one record more is lost.
-        write(&connection, batch, &mut None, &queue);
+        write(&connection, batch, &mut None, &mut History::default(), &queue);
         assert_eq!(queue.lock().lost["job"], 8);
         let lost = lost_row(8);
         assert!(matches!(&lost, Record::Log(row) if row.message.starts_with("8 logs and events")));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_the_size_of_the_history_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.create_job(NewJob::new("job", "1")).unwrap();
+        drop(store);
+        let connection = Connection::open(folder.path().join("store.db")).unwrap();
+        let refuse = "CREATE TEMP TRIGGER full BEFORE INSERT ON main.run_events
+                      BEGIN SELECT raise(FAIL, 'the disk is full'); END";
+        connection.execute_batch(refuse).unwrap();
+        let mut history = History::read(&connection, Bounds::default()).unwrap();
+        let before = history.bytes;
+        let grow_and_record = |history: &mut History| {
+            let queue = Queue::default();
+            let (done, is_done) = sync_channel(1);
+            let work: Work = Box::new(|transaction| Ok(transaction.resize_job(1, 1_000)?));
+            queue.push(Item::Task(Task { work, durable: false, done }));
+            queue.push_record("job", event());
+            write(&connection, next(&queue), &mut None, history, &queue);
+            is_done.recv().unwrap()
+        };
+        grow_and_record(&mut history).unwrap_err();
+        assert_eq!(history.bytes, before);
+        connection.execute_batch("DROP TRIGGER full").unwrap();
+        grow_and_record(&mut history).unwrap();
+        assert!(history.bytes > before + 1_000);
+        assert_eq!(history.bytes, History::read(&connection, Bounds::default()).unwrap().bytes);
     }
 
     #[test]
@@ -423,15 +478,15 @@ mod tests {
         let insert = "INSERT INTO jobs (id, user_id, job_type, status, params, created_at)
                       VALUES ('job', '1', 'workflow', 'running', '{}', '')";
         lock(&connection).execute_batch(insert).unwrap();
-        let writer = Writer::start(Arc::clone(&connection)).unwrap();
+        let writer = Writer::start(Arc::clone(&connection), History::default()).unwrap();
         let slow_disk = lock(&connection);
         for _ in 0..500 {
             writer.record("job", event());
         }
         drop(slow_disk);
-        let count = |connection: &Connection| {
+        let count = |transaction: &Transaction<'_>| {
             let count = "SELECT count(*) FROM run_events";
-            Ok(connection.query_one(count, [], |row| row.get::<_, u32>(0))?)
+            Ok(transaction.query_one(count, [], |row| row.get::<_, u32>(0))?)
         };
         assert_eq!(writer.run(count).unwrap(), 500);
     }
