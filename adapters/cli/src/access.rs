@@ -13,8 +13,8 @@ use crate::options::http_url;
 /// What workflows that run in this process may reach: nothing that is not said here.
 #[derive(Debug, Args)]
 pub(crate) struct AccessOptions {
-    /// Let workflows ask this host over HTTP: example.org, *.example.org, example.org:8443, or * for every host; may be given
-    /// several times
+    /// Let workflows ask this host over HTTP: example.org, *.example.org, example.org:8443, or * for every host; without a port
+    /// all its ports are meant. May be given several times
     #[arg(long, env = "CLAWNODE_ALLOW_HOST", value_name = "HOST", value_delimiter = ',', help_heading = HEADING)]
     pub(crate) allow_host: Vec<String>,
     /// Let the allowed hosts be on this machine, in its network, or at other addresses that are not public

@@ -192,11 +192,11 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
             true => "required".to_owned(),
             false => format!("default {}", property.default),
         };
-        format!("  {:20}  {text} ({}, {default})", property.name, property.kind.kind)
+        format!("  {:20}  {text} ({}, {default})", property.name, property.kind.choices())
     });
     let outputs = node.outputs.iter().map(|output| {
         let stream = if output.stream { ", several" } else { "" };
-        format!("  {:20}  ({}{stream})", output.name, output.kind.kind)
+        format!("  {:20}  ({}{stream})", output.name, output.kind.choices())
     });
     let lines = iter::once("names".to_owned())
         .chain(names)
@@ -228,5 +228,37 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_has_what_there_is_to_choose_from() {
+        let store = Store::in_memory().unwrap();
+        let commands = Commands::new(workflows::engine(&Access::default()), store);
+        for (name, lines) in [
+            (
+                "nodetool.boolean.Compare",
+                &[
+                    "(int | float, default 0)",
+                    r#"("==" | "!=" | ">" | "<" | ">=" | "<=", default "==")"#,
+                ][..],
+            ),
+            ("lib.date.GetWeekday", &["(str | int)"]),
+            ("nodetool.constant.Select", &["(list[str], default [])"]),
+            ("nodetool.control.Collection", &["(list[any], default [])", "(any, several)"]),
+        ] {
+            let asked = GetNodeInfo { node_type: name.to_owned(), user_id: None };
+            let info = commands.get_node_info(clawnode_commands::DEFAULT_USER_ID, &asked).unwrap();
+            let mut text = Vec::new();
+            describe_node(&mut text, &info).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            for line in lines {
+                assert!(text.contains(line), "{line}: {text}");
+            }
+        }
     }
 }

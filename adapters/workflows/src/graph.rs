@@ -106,6 +106,11 @@ impl Node {
         self
     }
 
+    /// Whether the node says its type; one that does not is read as [`NO_TYPE`].
+    pub(crate) fn has_type(&self) -> bool {
+        !matches!(self.node_type.as_str(), "" | NO_TYPE)
+    }
+
     /// The value set for property `name`: from `data`, else from the key `properties`.
     pub fn property(&self, name: &str) -> Option<&Value> {
         self.data.get(name).or_else(|| self.extra.get("properties")?.as_object()?.get(name))
@@ -240,8 +245,11 @@ fn parts<T: DeserializeOwned>(
     }
 }
 
+/// What NodeTool reads as the type of a node without one.
+const NO_TYPE: &str = "default";
+
 fn default_type() -> String {
-    "default".to_owned()
+    NO_TYPE.to_owned()
 }
 
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -84,6 +84,25 @@ impl TypeDescriptor {
         Self { values: Some(values), ..Self::new("enum") }
     }
 
+    /// The type for people; of an enum and a union what there is to choose from: `"and" | "or"`,
+    /// `int | float`.
+    ///
+    /// ```
+    /// use clawnode_workflows::TypeDescriptor;
+    ///
+    /// let number = TypeDescriptor::union(vec![TypeDescriptor::int(), TypeDescriptor::float()]);
+    /// assert_eq!(number.choices(), "int | float");
+    /// assert_eq!(TypeDescriptor::list(TypeDescriptor::str()).choices(), "list[str]");
+    /// ```
+    pub fn choices(&self) -> String {
+        let choices: Vec<String> = match (self.kind.as_str(), &self.values) {
+            ("enum", Some(values)) => values.iter().map(Value::to_string).collect(),
+            ("union", _) => self.type_args.iter().map(Self::choices).collect(),
+            _ => return self.to_string(),
+        };
+        choices.join(" | ")
+    }
+
     /// Whether the type is a list.
     pub fn is_list(&self) -> bool {
         self.kind == "list"

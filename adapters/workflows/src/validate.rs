@@ -209,7 +209,9 @@ impl<'a> Check<'a> {
     fn unknown_type(&mut self, node: &Node) {
         let Node { id, node_type, .. } = node;
         let mut message = format!("unknown node type {node_type} (node {id})");
-        if let Some(closest) = self.library.closest(node_type) {
+        if !node.has_type() {
+            message = format!("node {id} has no `type`; set it, such as to nodetool.text.Concat");
+        } else if let Some(closest) = self.library.closest(node_type) {
             message += &format!("; did you mean {closest}?");
         }
         self.error(Problem::new(ProblemKind::UnknownNodeType, message).at_node(id));
@@ -302,7 +304,9 @@ impl<'a> Check<'a> {
             if *count == 2 && to.is_some_and(|to| !to.is_list()) {
                 let (id, name) = (&edge.target, &edge.target_handle);
                 let message = format!(
-                    "property {name} of node {id} has several edges; only a list can take them"
+                    "property {name} of node {id} has several edges; only a list can take them: lead them \
+                     to one node first, such as nodetool.text.Join for one text or nodetool.constant.List \
+                     for one list"
                 );
                 self.error(Problem::new(ProblemKind::SeveralEdges, message).at_edge(edge));
             }

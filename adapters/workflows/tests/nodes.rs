@@ -369,7 +369,7 @@ fn each_name_says_which_generations_have_it() {
         ("nodetool.text.Concat", vec![Python, TypeScript]),
         ("nodetool.text.Prompt", vec![TypeScript]),
         ("lib.math.Sine", vec![Python]),
-        ("nodetool.workflows.base_node.Comment", vec![]),
+        ("nodetool.workflows.base_node.Comment", vec![Python, TypeScript]),
         ("lib.math.Concat", vec![]),
         ("text", vec![]),
     ] {

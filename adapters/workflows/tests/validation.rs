@@ -70,8 +70,8 @@ edge i1.wrong-n.value starts at output "wrong", which node i1 (nodetool.input.St
 edge i1.output-n.nothing ends at property "nothing", which node n (nodetool.boolean.Not) does not have; it has value
 edge i1.output-ghost.value has a target node ghost that does not exist
 edge ghost.output-n.value has a source node ghost that does not exist
-property value of node n has several edges; only a list can take them
-property value of node o has several edges; only a list can take them
+property value of node n has several edges; only a list can take them: lead them to one node first, such as nodetool.text.Join for one text or nodetool.constant.List for one list
+property value of node o has several edges; only a list can take them: lead them to one node first, such as nodetool.text.Join for one text or nodetool.constant.List for one list
 input name "who" is used more than once (node i2); rename one
 input node i3 has no name; set its property name
 output node o has no name; set its property name
@@ -101,6 +101,44 @@ fn an_invalid_graph_does_not_start() {
     let error = start(graph(&[("x", "no.such.Node", json!({}))], &[])).unwrap_err();
     assert_eq!(error.to_string(), "the graph cannot run: unknown node type no.such.Node (node x)");
     assert_eq!(error.report.errors[0].node_id.as_deref(), Some("x"));
+}
+
+#[test]
+fn a_node_without_type_is_said_to_have_none() {
+    let graph = Graph::from_json(json!({
+        "nodes": [{"id": "a"}, {"id": "b", "type": ""}, {"id": "c", "type": "default"}],
+        "edges": []
+    }));
+    let said = ["a", "b", "c"]
+        .map(|id| format!("node {id} has no `type`; set it, such as to nodetool.text.Concat"));
+    assert_eq!(errors(&graph.unwrap()), said);
+}
+
+/// What the error about several edges advises.
+#[test]
+fn several_edges_are_led_to_one_node_first() {
+    for (kind, property, given) in [
+        ("nodetool.text.Join", "strings", json!("ab")),
+        ("nodetool.constant.List", "value", json!(["a", "b"])),
+    ] {
+        let led = [
+            "a.output -> out.value".to_owned(),
+            "b.output -> out.value".to_owned(),
+            format!("a.output -> all.{property}"),
+            format!("b.output -> all.{property}"),
+            "all.output -> out.value".to_owned(),
+        ];
+        let led = led.each_ref().map(String::as_str);
+        let nodes = [
+            ("a", "nodetool.constant.String", json!({"value": "a"})),
+            ("b", "nodetool.constant.String", json!({"value": "b"})),
+            ("all", kind, json!({})),
+            ("out", "nodetool.output.Output", json!({"name": "all"})),
+        ];
+        let error = &errors(&graph(&nodes, &led[..2]))[0];
+        assert!(error.contains("has several edges") && error.contains(kind), "{error}");
+        assert_eq!(common::results(graph(&nodes, &led[2..])), json!({"all": [given]}));
+    }
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::{env, fs};
 
 use clawnode_workflows::{
-    Edge, Generation, Graph, Node, NodeLibrary, NodeMetadata, NodeName, NodeType, Property,
-    RunRequest, RunStatus, TypeDescriptor,
+    Edge, Generation, Graph, Node, NodeLibrary, NodeMetadata, NodeName, NodeType, Property, Run,
+    RunOutcome, RunRequest, RunStatus, Workflow, validate,
 };
 use serde_json::{Map, Value, json};
 
-use crate::{engine, root};
+use crate::{engine, read, root};
 
 const PAGE: &str = "docs/nodes.md";
 
@@ -111,31 +111,123 @@ fn run_alone(node: &NodeType) -> Result<(), String> {
     out.data.insert("name".to_owned(), "o".into());
     let edges = vec![Edge::new("n", output, "o", "value")];
     let graph = Graph { nodes: vec![alone, out], edges, extra: Map::new() };
-    let mut run = engine().run(RunRequest::new("job", graph)).map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async { while run.next_event().await.is_some() {} });
-    match run.into_outcome().expect("a run has an outcome") {
+    let run = engine().run(RunRequest::new("job", graph)).map_err(|error| error.to_string())?;
+    match finish(run) {
         outcome if outcome.status == RunStatus::Completed => Ok(()),
         outcome => Err(outcome.error.unwrap_or_default()),
     }
+}
+
+fn finish(mut run: Run) -> RunOutcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async { while run.next_event().await.is_some() {} });
+    run.into_outcome().expect("a run has an outcome")
 }
 
 const HEAD: &str = "\
 # Node types
 
 What workflows are made of: each node type with its names, its properties and their defaults, and its outputs. This page is written from
-what the types say about themselves; `clawnode nodes NAME` says it all of one, `clawnode nodes --search TEXT` finds them, and
-`clawnode nodes --generation python` lists one generation. To write the page after a change:
-`CLAWNODE_WRITE_DOCS=1 cargo test -p clawnode-tests --test node_types`.
+what the types say about themselves; `clawnode nodes NAME` says it of one, and what each property means, but not its feature and what it
+needs. `clawnode nodes --search TEXT` finds types, and `clawnode nodes --generation python` lists one generation. To write the page after a
+change: `CLAWNODE_WRITE_DOCS=1 cargo test -p clawnode-tests --test node_types`.
 
+";
+
+const GENERATIONS: &str = "\
 NodeTool's nodes were written in Python until January 2026, and are written in TypeScript since. The two share a part of their names. A
 workflow of either finds its types here under the names that it has; a type that is known under one name to the one and under another to
 the other is both.
 
 ";
 
+const FILE: &str = r#"{
+  "id": "shout",
+  "name": "Shout",
+  "description": "Greets somebody, and counts the letters.",
+  "graph": {
+    "nodes": [
+      {"id": "who", "type": "nodetool.input.StringInput", "data": {"name": "who", "value": "world"}},
+      {"id": "text", "type": "nodetool.text.FormatText", "data": {"template": "Hello, {{ name }}!"}, "dynamic_properties": {"name": null}},
+      {
+        "id": "code",
+        "type": "nodetool.code.Code",
+        "data": {"code": "return {loud: inputs.text.toUpperCase(), letters: inputs.text.length}"},
+        "dynamic_properties": {"text": null},
+        "dynamic_outputs": {"loud": {"type": "str"}, "letters": {"type": "int"}}
+      },
+      {"id": "out1", "type": "nodetool.output.Output", "data": {"name": "greeting"}},
+      {"id": "out2", "type": "nodetool.output.Output", "data": {"name": "letters"}}
+    ],
+    "edges": [
+      {"source": "who", "sourceHandle": "output", "target": "text", "targetHandle": "name"},
+      {"source": "text", "sourceHandle": "output", "target": "code", "targetHandle": "text"},
+      {"source": "code", "sourceHandle": "loud", "target": "out1", "targetHandle": "value"},
+      {"source": "code", "sourceHandle": "letters", "target": "out2", "targetHandle": "value"}
+    ]
+  }
+}"#;
+
+const COMMAND: &str = "clawnode run shout.json --param who=Ada";
+
+const RESULT: &str = r#"{"greeting": ["HELLO, ADA!"], "letters": [11]}"#;
+
+/// The file of the page, as it stands there, does what the page says.
+#[test]
+fn the_workflow_file_of_the_page_runs() {
+    let committed = read(PAGE);
+    let (_, after) = committed.split_once("```json\n").expect("the page has a file");
+    let (file, after) = after.split_once("\n```\n").expect("the file ends");
+    assert!(after.contains(COMMAND) && after.contains(RESULT), "{after}");
+    let file = serde_json::from_str(file).expect("it is JSON");
+    let workflow = Workflow::from_json(file, "a-file").expect("it is a workflow");
+    assert_eq!(workflow.id, "shout");
+    let engine = engine();
+    let report = validate(&workflow.graph, engine.library());
+    assert_eq!((report.errors, report.warnings, report.suggestions), (vec![], vec![], vec![]));
+    let mut request = RunRequest::new("job", workflow.graph);
+    request.params.insert("who".to_owned(), "Ada".into());
+    let outcome = finish(engine.run(request).expect("it runs"));
+    assert_eq!(outcome.error, None);
+    let result: Value = serde_json::from_str(RESULT).expect("it is JSON");
+    assert_eq!(json!(outcome.outputs), result);
+}
+
+fn workflow_file() -> String {
+    format!(
+        "## A workflow file
+
+A workflow is one JSON file, as NodeTool exports it. This is `shout.json`:
+
+```json
+{FILE}
+```
+
+`{COMMAND}` runs it, and `{RESULT}` is what it says as `result`.
+
+- `nodes` have an `id`, which is theirs alone, a `type` of this page, and in `data` the values of its properties. What neither `data` nor an
+  edge gives has its default.
+- `edges` lead from an output of a node (`source`, `sourceHandle`) to a property of another (`target`, `targetHandle`). A property takes
+  one edge, one that is a list several.
+- What is called `name` in the `data` of an input and of an output is what `--param` and the result call it. An input that no `--param` names
+  has its `value`.
+- A type with `*` among its properties takes others: each is in `dynamic_properties` with its value, or `null` where an edge gives it. A
+  type with `*` among its outputs gives others: each is in `dynamic_outputs` with its type, `any` if nothing else is known.
+
+The keys around `graph` may be left out: `nodes` and `edges` alone are a workflow, whose id is the name of its file. `clawnode workflow
+validate --file FILE` names what is wrong with a file. `clawnode workflow import FILE` keeps it, and a node with `--workflows FOLDER` has all
+those of a folder.
+
+## What the tables say
+
+"
+    )
+}
+
 fn page(library: &NodeLibrary) -> String {
     let mut page = HEAD.to_owned();
+    page += &workflow_file();
+    page += GENERATIONS;
     page += "| known to | node types |\n| --- | --- |\n";
     let mut counts = BTreeMap::new();
     for node in library.iter() {
@@ -234,8 +326,8 @@ fn properties(metadata: &NodeMetadata) -> impl Iterator<Item = String> {
 fn property(property: &Property) -> String {
     let Property { name, kind, default, required, .. } = property;
     match required {
-        true => format!("{} (required)", code(&format!("{name}: {}", choices(kind)))),
-        false => code(&format!("{name}: {} = {}", choices(kind), shown(default))),
+        true => format!("{} (required)", code(&format!("{name}: {}", kind.choices()))),
+        false => code(&format!("{name}: {} = {}", kind.choices(), shown(default))),
     }
 }
 
@@ -243,19 +335,9 @@ fn outputs(metadata: &NodeMetadata) -> impl Iterator<Item = String> {
     let any = metadata.supports_dynamic_outputs.then(|| code("*"));
     let own = metadata.outputs.iter().map(|output| {
         let stream = if output.stream { " (stream)" } else { "" };
-        format!("{}{stream}", code(&format!("{}: {}", output.name, choices(&output.kind))))
+        format!("{}{stream}", code(&format!("{}: {}", output.name, output.kind.choices())))
     });
     own.chain(any)
-}
-
-/// A type; of an enum and a union what there is to choose from.
-fn choices(kind: &TypeDescriptor) -> String {
-    let choices: Vec<String> = match (kind.kind.as_str(), &kind.values) {
-        ("enum", Some(values)) => values.iter().map(Value::to_string).collect(),
-        ("union", _) => kind.type_args.iter().map(choices).collect(),
-        _ => return kind.to_string(),
-    };
-    choices.join(" | ")
 }
 
 /// A value as JSON; of a long text its beginning.

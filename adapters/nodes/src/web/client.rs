@@ -61,7 +61,7 @@ impl Allowed {
             Host::Ipv6(address) => address.to_string(),
         };
         if !self.hosts.iter().any(|allowed| allowed.admits(&name, port)) {
-            return Err(Refused::Host(host.to_string()));
+            return Err(Refused::Host { host: host.to_string(), port });
         }
         match host {
             Host::Ipv4(address) => self.check_address(&name, address.into()),
@@ -95,8 +95,8 @@ pub(crate) enum Refused {
     Scheme(String),
     #[error("the URL has no host")]
     NoHost,
-    #[error("the host {0} is not allowed; allow it with --allow-host {0}")]
-    Host(String),
+    #[error("the host {host}:{port} is not allowed; allow it with --allow-host {host}:{port}")]
+    Host { host: String, port: u16 },
     #[error(
         "the host {host} is at {address}, which is no public address; if that is wanted, allow it with --allow-private-addresses"
     )]

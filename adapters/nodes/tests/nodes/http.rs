@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use clawnode_nodes::Access;
+use clawnode_nodes::{Access, AllowedHost};
 use serde_json::{Value, json};
 
 use crate::common::{Server, answer, error_of, last, limits, of, run_until, server, start};
@@ -162,11 +162,22 @@ fn no_host_is_asked_that_is_not_allowed() {
     let server = sample();
     let ask =
         |access: &Access, url: &str| error_of(access, "lib.http.GetText", json!({"url": url}));
-    let error = ask(&Access::default(), &server.url("/text"));
-    assert!(
-        error.contains("127.0.0.1 is not allowed; allow it with --allow-host 127.0.0.1"),
-        "{error}"
-    );
+    // The port is named as well: the host may be allowed at another.
+    let other_port = Access::default()
+        .allow_host("127.0.0.1:1".parse().unwrap())
+        .allow_host("[::1]:1".parse().unwrap());
+    for access in [&Access::default(), &other_port] {
+        for (url, place) in [
+            (server.url("/text"), format!("127.0.0.1:{}", server.port)),
+            ("https://example.org/".to_owned(), "example.org:443".to_owned()),
+            ("http://[::1]:8080/".to_owned(), "[::1]:8080".to_owned()),
+        ] {
+            let said =
+                format!("the host {place} is not allowed; allow it with --allow-host {place}");
+            assert_eq!(ask(access, &url), said);
+            assert_eq!(place.parse::<AllowedHost>().unwrap().to_string(), place);
+        }
+    }
     // The host is allowed, its address is not: in every spelling, and by name.
     let any = Access::default().allow_host("*".parse().unwrap());
     for host in [
@@ -199,7 +210,8 @@ fn no_host_is_asked_that_is_not_allowed() {
     // The part before @ is no host.
     let example = Access::default().allow_host("example.org".parse().unwrap());
     let error = ask(&example, &format!("http://example.org@127.0.0.1:{}/", server.port));
-    assert!(error.contains("127.0.0.1 is not allowed"), "{error}");
+    let said = format!("the host 127.0.0.1:{} is not allowed", server.port);
+    assert!(error.contains(&said), "{error}");
     assert!(server.received.try_recv().is_err(), "something was asked");
 }
 

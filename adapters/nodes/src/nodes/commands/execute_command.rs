@@ -31,6 +31,7 @@ pub(super) fn node(shell: &Shell) -> NodeType {
     .generate(move |p: ExecuteCommand, context: NodeContext| {
         let shell = shell.clone();
         async move {
+            shell.check()?;
             if p.execution_mode == "docker" {
                 return Err("commands are not run in docker; set execution_mode to subprocess, and mind that the command then has all \
                             rights of this node"

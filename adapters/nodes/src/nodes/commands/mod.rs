@@ -29,11 +29,17 @@ struct Shell {
 }
 
 impl Shell {
-    /// Starts a command, once it is its turn.
-    async fn start(&self, command: &str, stdin: &str) -> Result<Process, NodeError> {
+    /// Fails unless commands are allowed.
+    fn check(&self) -> Result<(), NodeError> {
         if !self.access.has_commands() {
             return Err("commands are off, for they can do anything that this program can; turn them on with --allow-commands".into());
         }
+        Ok(())
+    }
+
+    /// Starts a command, once it is its turn.
+    async fn start(&self, command: &str, stdin: &str) -> Result<Process, NodeError> {
+        self.check()?;
         if command.trim().is_empty() {
             return Err("the command is empty".into());
         }
