@@ -70,7 +70,7 @@ fn run_apart(
             Err(RecvTimeoutError::Timeout) => {
                 let is_over = cancelled.is_set() || Instant::now() > deadline;
                 if is_over {
-                    // Ends a script that waits for room, and the node's wait for one that is left behind.
+                    // Ends the wait of a script for room, and that of the node for a script that is left behind.
                     to.close();
                 }
                 if cancelled.is_set() || Instant::now() > deadline + GRACE {
@@ -124,21 +124,22 @@ mod tests {
 
         let Running { given, end } = start(&gives(MOST_WAITING), LONG, &turns);
         assert_eq!(block_on(end).unwrap().result, Ok(()));
+        block_on(turns.acquire());
         assert_eq!(waiting(&given), bound);
 
         // Until its time is over, whatever it does about the exception.
         for source in [gives(MOST_WAITING + 1), gives(MOST_WAITING) + "; console.log(1)"] {
             let source = format!("try {{ {source} }} catch {{}}");
-            block_on(turns.acquire());
             let Running { given, end } = start(&source, Duration::from_secs(1), &turns);
             let result = block_on(end).and_then(|ended| ended.result);
             let too_long = "the code took longer than 1 s; a longer timeout may help";
             assert_eq!(result, Err(too_long.into()), "{source}");
+            // It is not left behind, though nobody has taken anything.
+            block_on(turns.acquire());
             assert_eq!(waiting(&given), bound, "{source}");
         }
 
-        // As long as nobody takes any.
-        block_on(turns.acquire());
+        // Until there is room.
         let mut running = start(&gives(MOST_WAITING + 1), LONG, &turns);
         let mut given = Vec::new();
         while let Some(next) = block_on(running.next()) {
