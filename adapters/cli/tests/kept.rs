@@ -617,3 +617,36 @@ fn a_job_of_a_running_node_is_seen_and_cancelled_from_outside() {
     asking.kill().unwrap();
     asking.wait().unwrap();
 }
+
+#[test]
+fn the_log_of_a_running_script_is_there_and_stays_when_its_job_is_cancelled() {
+    let folder = Folder::new();
+    let code = "console.log('begun'); output('output', 1); while (true) {}";
+    let busy = json!({
+        "id": "busy",
+        "graph": {
+            "nodes": [
+                {"id": "code", "type": "nodetool.code.Code", "data": {"code": code, "timeout": 300}},
+                {"id": "out", "type": "nodetool.output.Output", "data": {"name": "given"}}
+            ],
+            "edges": [{"source": "code", "sourceHandle": "output", "target": "out", "targetHandle": "value"}]
+        }
+    });
+    folder.text(&["workflow", "import", &folder.file("busy.json", &busy.to_string())]);
+    let data_dir = folder.data_dir();
+    let (_gateway, address) = Process::gateway("127.0.0.1:0");
+    let _node = Process::node(&address, &["--data-dir", data_dir.to_str().unwrap()]);
+    let url = format!("http://{address}");
+    let ask = ["run", "--gateway", &url, "--auth-token", TOKEN, "--workflow-id", "busy"];
+    let mut asking = clawnode(&ask).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let job_id = wait_until("a line of a running job", || {
+        let jobs = folder.json(&["jobs", "list"]);
+        let job_id = jobs["jobs"][0]["id"].as_str()?.to_owned();
+        folder.text(&["jobs", "logs", &job_id]).contains("begun").then_some(job_id)
+    });
+    assert_eq!(folder.json(&["jobs", "show", &job_id])["status"], "running");
+    folder.text(&["jobs", "cancel", &job_id]);
+    assert_eq!(asking.wait().unwrap().code(), Some(1));
+    assert_eq!(folder.json(&["jobs", "show", &job_id])["status"], "cancelled");
+    assert!(folder.text(&["jobs", "logs", &job_id]).contains("begun"));
+}

@@ -200,7 +200,8 @@ impl NodeType {
     }
 
     /// An asynchronous function from the properties to the outputs, called once per set of
-    /// inputs. Dropping the run drops its future.
+    /// inputs. Values that it has earlier it may [`emit`](NodeContext::emit). Dropping the run
+    /// drops its future.
     #[must_use]
     pub fn process<P, O, F>(
         mut self,

@@ -571,6 +571,37 @@ fn parameters_replace_the_values_of_inputs() {
 }
 
 #[test]
+fn what_a_node_emits_before_it_returns_goes_first_and_is_shown_at_its_end() {
+    let node = NodeType::new("test.Early", "Early", "Gives some values early.")
+        .output("output", TypeDescriptor::any())
+        .output("early", TypeDescriptor::any())
+        .process(|_: Empty, context: NodeContext| async move {
+            context.emit("output", json!(1)).await;
+            context.emit("early", json!("a")).await;
+            context.log(Severity::Info, "given").await;
+            Ok(json!(2))
+        });
+    let nodes =
+        [("e", "test.Early", json!({})), ("o", "nodetool.output.Output", json!({"name": "o"}))];
+    let (events, outcome) = finish(start_with(vec![node], graph(&nodes, &["e.output -> o.value"])));
+    insta::assert_snapshot!(transcript(&events), @r#"
+job_update running
+node_update running e
+node_update running o
+edge_update message_sent e.output-o.value 1
+log_update e info given
+node_update completed e result(early="a" output=2)
+edge_update message_sent e.output-o.value 2
+edge_update drained e.output-o.value 2
+output_update o o 1
+output_update o o 2
+node_update completed o result(output=2)
+job_update completed result(o=[1,2])
+"#);
+    assert_eq!(outcome.to_result()["result"], json!({"o": [1, 2]}));
+}
+
+#[test]
 fn nodes_can_report_and_save() {
     let node = NodeType::new("test.Talk", "Talk", "Talks.").process(
         |_: Empty, context: NodeContext| async move {

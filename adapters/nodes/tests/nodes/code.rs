@@ -119,6 +119,78 @@ fn the_console_writes_to_the_log() {
 }
 
 #[test]
+fn what_a_script_logs_and_gives_is_seen_while_it_runs() {
+    let code = "console.log('begun'); output('output', 1); console.log('given'); while (true) {}";
+    let mut run =
+        start(&Access::default(), CODE, json!({"code": code, "timeout": 300}), &["output"]);
+    let seen = block_on(async {
+        let (mut lines, mut values) = (Vec::new(), Vec::new());
+        while lines.len() < 2 || values.is_empty() {
+            let event = run.next_event().await.expect("the run goes on");
+            match event.update_type {
+                "log_update" => lines.push(event.data["content"].clone()),
+                "output_update" => values.push(event.data["value"].clone()),
+                _ => {}
+            }
+        }
+        json!([lines, values])
+    });
+    assert_eq!(seen, json!([["begun", "given"], [1]]));
+    run.cancel();
+    let (_, outcome) = finish(run);
+    assert_eq!(outcome.status, RunStatus::Cancelled);
+    assert_eq!(json!(outcome.outputs), json!({"output": [1]}));
+}
+
+#[test]
+fn what_a_script_gave_before_it_failed_was_given() {
+    let access =
+        Access::default().limits(limits(|limits| limits.code_time = Duration::from_secs(2)));
+    for (end, said) in [
+        ("throw new Error('x')", "Error: x"),
+        ("while (true) {}", "longer than 2 s"),
+        // What the engine does not interrupt.
+        ("Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1)", "longer than 2 s"),
+    ] {
+        let code = format!("console.log('a'); output('output', 1); output('output', 2); {end}");
+        let (events, outcome) = finish(start(&access, CODE, json!({"code": code}), &["output"]));
+        let error = outcome.error.unwrap();
+        assert!(outcome.status == RunStatus::Failed && error.contains(said), "{end}: {error}");
+        assert_eq!(json!(outcome.outputs), json!({"output": [1, 2]}), "{end}");
+        let lines = events.iter().filter(|event| event.update_type == "log_update");
+        let lines: Vec<_> = lines.map(|event| &event.data["content"]).collect();
+        assert_eq!(lines, ["a"], "{end}");
+    }
+}
+
+#[test]
+fn the_end_of_the_node_shows_the_last_value_of_each_output() {
+    let code = "output('a', 1); output('a', 2); return {b: 3}";
+    let (events, _) = finish(start(&Access::default(), CODE, json!({"code": code}), &["a", "b"]));
+    let ends = |event: &&clawnode_workflows::RunEvent| {
+        event.data["node_id"] == "n" && event.data["status"] == "completed"
+    };
+    let end = events.iter().find(ends).unwrap();
+    assert_eq!(end.data["result"], json!({"a": 2, "b": 3}));
+}
+
+#[test]
+fn a_script_may_be_the_body_of_a_loop() {
+    let mut graph = Graph::default();
+    let repeat = Node::new("l", "nodetool.control.Loop").with("initial", 1);
+    graph.nodes.push(repeat.with("max_iterations", 5));
+    let mut double = Node::new("n", CODE).with("code", "return inputs.value * 2");
+    double.dynamic_properties.insert("value".to_owned(), Value::Null);
+    graph.nodes.push(double);
+    graph.nodes.push(Node::new("o", "nodetool.output.Output").with("name", "o"));
+    graph.edges.push(Edge::new("l", "value", "n", "value"));
+    graph.edges.push(Edge::new("n", "output", "l", "next"));
+    graph.edges.push(Edge::new("l", "done", "o", "value"));
+    let run = engine(&Access::default()).run(RunRequest::new("job", graph)).unwrap();
+    assert_eq!(json!(finish(run).1.outputs), json!({"o": [32]}));
+}
+
+#[test]
 fn a_script_has_nothing_but_the_language() {
     let code = "return Object.getOwnPropertyNames(globalThis).filter((name) => !/^[A-Z]/.test(name)).sort().join(' ')";
     let globals = run(code).unwrap();
@@ -321,4 +393,26 @@ fn as_many_scripts_as_the_bound_run_and_one_more_waits() {
     // Dropping a run ends its script.
     drop(endless);
     assert!(ended(&mut waits, Duration::from_secs(60)));
+}
+
+#[test]
+fn a_script_whose_values_nobody_takes_ends_with_its_run() {
+    let access = Access::default().limits(limits(|limits| limits.scripts_at_once = 1));
+    let engine = engine(&access);
+    let run = |code: &str| {
+        let mut graph = Graph::default();
+        let node = Node::new("n", CODE).with("code", code).with("timeout", 300);
+        graph.nodes.push(node);
+        graph.nodes.push(Node::new("o", "nodetool.output.Output").with("name", "o"));
+        graph.edges.push(Edge::new("n", "output", "o", "value"));
+        engine.run(RunRequest::new("job", graph)).unwrap()
+    };
+    let mut untaken = run("for (let i = 0; i < 100_000; i++) output('output', i)");
+    block_on(async {
+        while untaken.next_event().await.expect("the run goes on").update_type != "output_update" {}
+    });
+    untaken.cancel();
+    assert_eq!(finish(untaken).1.status, RunStatus::Cancelled);
+    // It has its turn when the other has ended.
+    assert_eq!(finish(run("return 1")).1.status, RunStatus::Completed);
 }

@@ -195,7 +195,7 @@ impl Actor {
             Behaviour::Nothing | Behaviour::Stream(_) => return Ok(()),
         };
         let shown = outputs.values.iter().map(|(name, v)| (name.clone().into_owned(), shown(v)));
-        self.report_completed(shown).await;
+        self.report_completed(self.context.take_emitted().into_iter().chain(shown)).await;
         for (name, value) in outputs.values {
             self.context.send(&name, &value).await;
         }

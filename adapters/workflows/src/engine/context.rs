@@ -173,7 +173,7 @@ impl NodeContext {
     }
 
     /// What the node emitted last, by output; forgets it.
-    pub(super) fn take_emitted(&self) -> Vec<(String, Value)> {
+    pub(super) fn take_emitted(&self) -> Map<String, Value> {
         std::mem::take(&mut self.shared.lock().emitted[self.node])
     }
 
@@ -301,9 +301,9 @@ pub(super) async fn pause() {
 
 fn remember(state: &mut State, node: usize, name: &str, value: &Value) {
     let emitted = &mut state.emitted[node];
-    match emitted.iter_mut().find(|(known, _)| known == name) {
-        Some((_, last)) => *last = shown(value),
-        None => emitted.push((name.to_owned(), shown(value))),
+    match emitted.get_mut(name) {
+        Some(last) => *last = shown(value),
+        None => drop(emitted.insert(name.to_owned(), shown(value))),
     }
 }
 

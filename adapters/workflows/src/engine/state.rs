@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     event::RunEvent,
@@ -39,7 +39,7 @@ pub(super) struct State {
     pub(super) waits: Vec<Wait>,
     /// What each node emitted last, by output, as its `node_update` will show it. Not the
     /// value itself, which would keep its receiver from taking it without a copy.
-    pub(super) emitted: Vec<Vec<(String, Value)>>,
+    pub(super) emitted: Vec<Map<String, Value>>,
     /// How often each node emitted since it last let the others go on.
     pub(super) bursts: Vec<u32>,
     pub(super) outputs: Named,
@@ -112,7 +112,7 @@ impl Shared {
             events: VecDeque::new(),
             event_waiters: Vec::new(),
             waits: vec![Wait::Other; plan.nodes.len()],
-            emitted: vec![Vec::new(); plan.nodes.len()],
+            emitted: vec![Map::new(); plan.nodes.len()],
             bursts: vec![0; plan.nodes.len()],
             outputs: Named::new(),
             previews: Named::new(),

@@ -1,5 +1,6 @@
 //! `nodetool.code.Code`: JavaScript that reaches nothing but its inputs.
 
+mod running;
 mod script;
 
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::access::Access;
-use crate::blocking::unblock;
 use crate::limits::shown_bytes;
+use running::{Given, Running};
 use script::Script;
 
 /// The node types of the group.
@@ -37,13 +38,15 @@ fn node(access: &Access) -> NodeType {
         "Runs JavaScript.\nIt reads the inputs added to the node as `inputs.name`, and gives its outputs by returning an object of them or \
          by calling `output(name, value)`, as often as it likes; any other value that it returns goes to `output`. Outputs of other names \
          are declared by the node's `dynamic_outputs`. It may be async. It reaches no file, no network and no other program. \
-         `console.log` writes to the log of the run.",
+         `console.log` writes to the log of the run. Values and lines leave the script as they come; when the nodes after it fall behind, it \
+         waits for them, which counts as its time.",
     )
     .property(Property::str("code", "").describe("The body of a function."))
     .property(Property::int("timeout", 30).describe("Seconds it may take."))
     .output("output", TypeDescriptor::any())
     .dynamic()
     .dynamic_outputs()
+    // Not `generate`: most scripts give each output one value, and those may stand in the body of a loop.
     .process(move |p: Code, context: NodeContext| {
         let (limits, turns) = (limits.clone(), Arc::clone(&turns));
         async move {
@@ -56,16 +59,19 @@ fn node(access: &Access) -> NodeType {
             let time = Duration::from_secs(seconds).min(limits.code_time);
             let turn = turns.acquire_arc().await;
             let script = Script { source: p.code, inputs: p.inputs, time, limits };
-            let ended = unblock(move |cancelled| script.run_apart(&cancelled, turn)).await?;
-            for (severity, line) in ended.log {
-                context.log(severity, line).await;
+            let mut running = Running::start(script, turn);
+            while let Some(given) = running.next().await {
+                match given {
+                    Given::Line(severity, line) => context.log(severity, line).await,
+                    Given::Value(name, value) => context.emit(&name, value).await,
+                }
             }
+            let ended = running.end().await?;
             if ended.lost_lines > 0 {
                 let lost = format!("{} more lines were not kept", ended.lost_lines);
                 context.log(Severity::Warning, lost).await;
             }
-            let outputs = ended.outputs?;
-            Ok(outputs.into_iter().fold(Outputs::new(), |all, (name, value)| all.with(name, value)))
+            ended.result.map(|()| Outputs::new())
         }
     })
 }

@@ -1,16 +1,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use async_lock::SemaphoreGuardArc;
+use async_channel::Sender;
 use clawnode_workflows::{NodeError, Severity};
 use rquickjs::function::Func;
 use rquickjs::promise::PromiseState;
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Promise, Runtime};
 use serde_json::{Map, Value};
 
+use super::running::Given;
 use crate::blocking::Cancelled;
 use crate::limits::{Limits, shown_bytes};
 use crate::text::{boundary, cut};
@@ -23,87 +22,57 @@ pub(super) struct Script {
     pub(super) limits: Limits,
 }
 
-/// What a script leaves behind.
+/// How a script ended.
+#[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) outputs: Result<Vec<(String, Value)>, NodeError>,
-    pub(super) log: Vec<(Severity, String)>,
+    pub(super) result: Result<(), NodeError>,
     pub(super) lost_lines: u64,
 }
 
-/// What a script has given so far.
-#[derive(Default)]
-struct Given {
-    outputs: Vec<(String, Value)>,
+/// Hands over what a script gives, within its bounds.
+struct Gives {
+    to: Sender<Given>,
+    /// The fault of a script that gives when its time is over.
+    too_long: String,
+    values: usize,
     bytes: usize,
     /// Why the script fails, whatever it does about the exception.
     fault: Option<String>,
-    log: Vec<(Severity, String)>,
+    lines: usize,
     log_bytes: usize,
     lost_lines: u64,
 }
 
 impl Script {
-    /// Runs on a thread of its own and waits for it. A few functions of the engine loop without looking whether they should end; a
-    /// script that is in one of those is left behind, and keeps its turn until it ends, so that there are never more of them than
-    /// scripts at once.
-    pub(super) fn run_apart(
-        self,
-        cancelled: &Cancelled,
-        turn: SemaphoreGuardArc,
-    ) -> Result<Ended, NodeError> {
-        let too_long = self.too_long();
-        let over = Instant::now() + self.time + GRACE;
-        let (sender, receiver) = channel();
-        let still_wanted = cancelled.clone();
-        let thread = thread::Builder::new().name("clawnode-script".to_owned());
-        let thread = thread.stack_size(THREAD_STACK).spawn(move || {
-            // Nobody waits any more if this fails.
-            let _ = sender.send(self.run(&still_wanted));
-            drop(turn);
-        });
-        thread.map_err(|error| format!("there is no thread for the code: {error}"))?;
-        loop {
-            match receiver.recv_timeout(LOOK) {
-                Ok(ended) => return Ok(ended),
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err("the code ended unexpectedly".into());
-                }
-                Err(RecvTimeoutError::Timeout) if cancelled.is_set() || Instant::now() > over => {
-                    return Err(too_long);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+    /// Runs until it ends or has to, on a thread that may block.
+    pub(super) fn run(self, cancelled: &Cancelled, deadline: Instant, to: Sender<Given>) -> Ended {
+        let gives = Rc::new(RefCell::new(Gives::new(to, self.too_long().to_string())));
+        let result = self.evaluate(cancelled, deadline, &gives);
+        let mut gives = gives.borrow_mut();
+        let result = gives.fault.take().map_or(result, |fault| Err(fault.into()));
+        Ended { result, lost_lines: gives.lost_lines }
     }
 
-    fn run(self, cancelled: &Cancelled) -> Ended {
-        let given = Rc::new(RefCell::new(Given::default()));
-        let result = self.evaluate(cancelled, &given);
-        let Given { outputs, fault, log, lost_lines, .. } =
-            std::mem::take(&mut *given.borrow_mut());
-        let outputs = match (fault, result) {
-            (Some(fault), _) => Err(fault.into()),
-            (None, result) => result.map(|()| outputs),
-        };
-        Ended { outputs, log, lost_lines }
-    }
-
-    fn too_long(&self) -> NodeError {
+    pub(super) fn too_long(&self) -> NodeError {
         let most = self.time.as_secs_f64();
         format!("the code took longer than {most} s; a longer timeout may help").into()
     }
 
-    fn evaluate(&self, cancelled: &Cancelled, given: &Rc<RefCell<Given>>) -> Result<(), NodeError> {
-        let started = Instant::now();
-        let (time, cancelled) = (self.time, cancelled.clone());
-        let is_over = move || cancelled.is_set() || started.elapsed() > time;
+    fn evaluate(
+        &self,
+        cancelled: &Cancelled,
+        deadline: Instant,
+        gives: &Rc<RefCell<Gives>>,
+    ) -> Result<(), NodeError> {
+        let cancelled = cancelled.clone();
+        let is_over = move || cancelled.is_set() || Instant::now() > deadline;
         let runtime = Runtime::new().map_err(NodeError::new)?;
         runtime.set_memory_limit(self.limits.code_memory_bytes);
         runtime.set_max_stack_size(MAX_STACK);
         runtime.set_interrupt_handler(Some(Box::new(is_over.clone())));
         let context = Context::full(&runtime).map_err(NodeError::new)?;
         context.with(|ctx| {
-            let result = self.start(&ctx, given).catch(&ctx);
+            let result = self.start(&ctx, gives).catch(&ctx);
             let result = result.map_err(|error| explain(&error)).and_then(|promise| {
                 // Each job is counted as well: a script may chain jobs that are too short to be interrupted.
                 while promise.state() == PromiseState::Pending
@@ -130,19 +99,20 @@ impl Script {
     fn start<'js>(
         &self,
         ctx: &Ctx<'js>,
-        given: &Rc<RefCell<Given>>,
+        gives: &Rc<RefCell<Gives>>,
     ) -> rquickjs::Result<Promise<'js>> {
-        let (to, most) = (Rc::clone(given), self.limits.code_output_bytes);
+        let (by, most) = (Rc::clone(gives), self.limits.code_output_bytes);
         let deliver = move |ctx: Ctx<'js>, name: String, json: Option<String>| {
-            let mut given = to.borrow_mut();
-            given.deliver(name, json, most).map_err(|fault| {
-                let error = Exception::throw_message(&ctx, &fault);
-                given.fault.get_or_insert(fault);
-                error
-            })
+            let mut gives = by.borrow_mut();
+            let delivered = gives.deliver(name, json, most);
+            delivered.map_err(|fault| gives.fail(&ctx, fault))
         };
-        let (to, most_lines) = (Rc::clone(given), self.limits.code_log_lines);
-        let log = move |level: String, line: String| to.borrow_mut().log(&level, line, most_lines);
+        let (by, most_lines) = (Rc::clone(gives), self.limits.code_log_lines);
+        let log = move |ctx: Ctx<'js>, level: String, line: String| {
+            let mut gives = by.borrow_mut();
+            let logged = gives.log(&level, line, most_lines);
+            logged.map_err(|fault| gives.fail(&ctx, fault))
+        };
         let inputs = Value::Object(self.inputs.clone()).to_string();
         let prelude: Function<'js> = ctx.eval(PRELUDE)?;
         prelude.call((
@@ -154,38 +124,63 @@ impl Script {
     }
 }
 
-impl Given {
+impl Gives {
+    fn new(to: Sender<Given>, too_long: String) -> Self {
+        Self {
+            to,
+            too_long,
+            values: 0,
+            bytes: 0,
+            fault: None,
+            lines: 0,
+            log_bytes: 0,
+            lost_lines: 0,
+        }
+    }
+
+    fn fail(&mut self, ctx: &Ctx<'_>, fault: String) -> rquickjs::Error {
+        let error = Exception::throw_message(ctx, &fault);
+        self.fault.get_or_insert(fault);
+        error
+    }
+
     fn deliver(&mut self, name: String, json: Option<String>, most: usize) -> Result<(), String> {
         // What JSON has no word for, such as undefined, is null.
         let json = json.unwrap_or_else(|| "null".to_owned());
         // Each value takes some room in memory, however short it is.
         self.bytes = self.bytes.saturating_add(name.len() + json.len());
-        if self.bytes > most || self.outputs.len() >= MOST_OUTPUTS {
+        if self.bytes > most || self.values >= MOST_OUTPUTS {
             let most = shown_bytes(most);
             return Err(format!("the code gives more than {most} or {MOST_OUTPUTS} values"));
         }
         let value = serde_json::from_str(&json)
             .map_err(|error| format!("the output {name:?} cannot be used: {error}"))?;
-        self.outputs.push((name, value));
-        Ok(())
+        self.values += 1;
+        self.hand_over(Given::Value(name, value))
     }
 
-    fn log(&mut self, level: &str, mut line: String, most_lines: usize) {
-        if self.log.len() >= most_lines || self.log_bytes >= MOST_LOG_BYTES {
+    fn log(&mut self, level: &str, mut line: String, most_lines: usize) -> Result<(), String> {
+        if self.lines >= most_lines || self.log_bytes >= MOST_LOG_BYTES {
             self.lost_lines += 1;
-            return;
+            return Ok(());
         }
         if line.len() > MOST_LINE_BYTES {
             line.truncate(boundary(&line, MOST_LINE_BYTES));
             line.push_str("...");
         }
+        self.lines += 1;
         self.log_bytes += line.len();
         let severity = match level {
             "error" => Severity::Error,
             "warn" => Severity::Warning,
             _ => Severity::Info,
         };
-        self.log.push((severity, line));
+        self.hand_over(Given::Line(severity, line))
+    }
+
+    /// Waits for room. Whoever takes it goes only when the script is to end.
+    fn hand_over(&mut self, given: Given) -> Result<(), String> {
+        self.to.send_blocking(given).map_err(|_| self.too_long.clone())
     }
 }
 
@@ -246,12 +241,6 @@ const PRELUDE: &str = r#"(function (deliver, log, inputs, source) {
 const LINES_BEFORE: u64 = 2;
 /// Bytes of stack that a script may use.
 const MAX_STACK: usize = 2 * 1024 * 1024;
-/// Bytes of stack of its thread: some functions of the engine look at how much is left only now and then.
-const THREAD_STACK: usize = 8 * 1024 * 1024;
-/// How often the thread that waits looks whether it still should.
-const LOOK: Duration = Duration::from_millis(50);
-/// What a script has to notice that its time is over.
-const GRACE: Duration = Duration::from_millis(500);
 /// What the engine throws when there is no memory for anything else.
 const THREW_NULL: &str = "the code threw null";
 /// Values that one script gives.

@@ -1,0 +1,172 @@
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender, bounded};
+use async_lock::SemaphoreGuardArc;
+use clawnode_workflows::{NodeError, Severity};
+use serde_json::Value;
+
+use super::script::{Ended, Script};
+use crate::blocking::{self, Blocking, Cancelled};
+
+/// A script that runs. Dropping it ends the script.
+pub(super) struct Running {
+    given: Receiver<Given>,
+    end: Blocking<Ended>,
+}
+
+/// What a script hands over while it runs.
+#[derive(Debug, PartialEq)]
+pub(super) enum Given {
+    Line(Severity, String),
+    Value(String, Value),
+}
+
+impl Running {
+    pub(super) fn start(script: Script, turn: SemaphoreGuardArc) -> Self {
+        let (sender, given) = bounded(MOST_WAITING);
+        let end = blocking::spawn(move |cancelled| run_apart(script, &cancelled, turn, sender));
+        Self { given, end }
+    }
+
+    /// The next line or value; `None` when there will be no more.
+    pub(super) async fn next(&mut self) -> Option<Given> {
+        self.given.recv().await.ok()
+    }
+
+    /// How it ended, once there is nothing more.
+    pub(super) async fn end(self) -> Result<Ended, NodeError> {
+        self.end.await
+    }
+}
+
+/// Runs on a thread of its own and waits for it. A few functions of the engine loop without looking whether they should end; a
+/// script that is in one of those is left behind, and keeps its turn until it ends, so that there are never more of them than
+/// scripts at once.
+fn run_apart(
+    script: Script,
+    cancelled: &Cancelled,
+    turn: SemaphoreGuardArc,
+    to: Sender<Given>,
+) -> Result<Ended, NodeError> {
+    let too_long = script.too_long();
+    let deadline = Instant::now() + script.time;
+    let (sender, receiver) = channel();
+    let (still_wanted, gives) = (cancelled.clone(), to.clone());
+    let thread = thread::Builder::new().name("clawnode-script".to_owned());
+    let thread = thread.stack_size(THREAD_STACK).spawn(move || {
+        // Nobody waits any more if this fails.
+        let _ = sender.send(script.run(&still_wanted, deadline, gives));
+        drop(turn);
+    });
+    thread.map_err(|error| format!("there is no thread for the code: {error}"))?;
+    loop {
+        match receiver.recv_timeout(LOOK) {
+            Ok(ended) => return Ok(ended),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the code ended unexpectedly".into());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let is_over = cancelled.is_set() || Instant::now() > deadline;
+                if is_over {
+                    // Ends the wait of a script for room, and that of the node for a script that is left behind.
+                    to.close();
+                }
+                if cancelled.is_set() || Instant::now() > deadline + GRACE {
+                    return Err(too_long);
+                }
+            }
+        }
+    }
+}
+
+/// Lines and values that wait for their node; then the script has to wait. Their bytes are bounded by those of all that one script
+/// gives and logs.
+const MOST_WAITING: usize = 64;
+/// Bytes of stack of its thread: some functions of the engine look at how much is left only now and then.
+const THREAD_STACK: usize = 8 * 1024 * 1024;
+/// How often the thread that waits looks whether it still should.
+const LOOK: Duration = Duration::from_millis(50);
+/// What a script has to notice that its time is over.
+const GRACE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_lock::Semaphore;
+    use futures_lite::future::{block_on, yield_now};
+    use serde_json::json;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn start(source: &str, time: Duration, turns: &Arc<Semaphore>) -> Running {
+        let (inputs, limits) = (serde_json::Map::new(), Limits::default());
+        let script = Script { source: source.to_owned(), inputs, time, limits };
+        Running::start(script, turns.try_acquire_arc().expect("there is a turn"))
+    }
+
+    fn gives(values: usize) -> String {
+        format!("for (let i = 0; i < {values}; i++) output('n', i)")
+    }
+
+    fn waiting(given: &Receiver<Given>) -> Vec<Given> {
+        std::iter::from_fn(|| given.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn as_much_as_the_bound_waits_and_for_one_more_the_script_does() {
+        let turns = Arc::new(Semaphore::new(1));
+        let bound: Vec<_> =
+            (0..MOST_WAITING).map(|i| Given::Value("n".to_owned(), json!(i))).collect();
+
+        let Running { given, end } = start(&gives(MOST_WAITING), LONG, &turns);
+        assert_eq!(block_on(end).unwrap().result, Ok(()));
+        block_on(turns.acquire());
+        assert_eq!(waiting(&given), bound);
+
+        // Until its time is over, whatever it does about the exception.
+        for source in [gives(MOST_WAITING + 1), gives(MOST_WAITING) + "; console.log(1)"] {
+            let source = format!("try {{ {source} }} catch {{}}");
+            let Running { given, end } = start(&source, Duration::from_secs(1), &turns);
+            let result = block_on(end).and_then(|ended| ended.result);
+            let too_long = "the code took longer than 1 s; a longer timeout may help";
+            assert_eq!(result, Err(too_long.into()), "{source}");
+            // It is not left behind, though nobody has taken anything.
+            block_on(turns.acquire());
+            assert_eq!(waiting(&given), bound, "{source}");
+        }
+
+        // Until there is room.
+        let mut running = start(&gives(MOST_WAITING + 1), LONG, &turns);
+        let mut given = Vec::new();
+        while let Some(next) = block_on(running.next()) {
+            given.push(next);
+        }
+        assert_eq!(given.len(), MOST_WAITING + 1);
+        assert_eq!(block_on(running.end()).unwrap().result, Ok(()));
+    }
+
+    #[test]
+    fn a_script_that_waits_ends_when_it_is_dropped() {
+        let turns = Arc::new(Semaphore::new(1));
+        for source in [
+            "for (let i = 0; ; i++) output('n', i)",
+            "for (;;) { try { console.log(1) } catch {} }",
+        ] {
+            let running = start(source, LONG, &turns);
+            block_on(async {
+                while !running.given.is_full() {
+                    yield_now().await;
+                }
+            });
+            assert!(turns.try_acquire().is_none(), "{source}");
+            drop(running);
+            block_on(turns.acquire());
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(5 * 60);
+}
