@@ -229,6 +229,7 @@ const GAPS: &[(&str, &str)] = &[
     ("MOST_WAITING_PIECES", "a model's answer waits for its node past it"),
     ("MOST_WAITING_LINES", "a command waits for its node past it"),
     ("MOST_ERROR", "cuts texts for display"),
+    ("MOST_STDOUT", "cuts texts for display"),
     ("LONGEST_WAIT", "a time, within query_time, tested with the locked database"),
     ("MOST", "cuts texts for display"),
     ("LONGEST", "cuts texts for display"),
