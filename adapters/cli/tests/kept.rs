@@ -4,12 +4,11 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use clawnode_store::{Level, LogRow, NewJob, Store};
-use common::{Process, TOKEN, clawnode, stderr, stdout_json, wait_until};
-use serde_json::{Value, json};
+use common::{Folder, Process, TOKEN, clawnode, stderr, stdout_json, wait_until};
+use serde_json::json;
 
 /// A workflow in the form that NodeTool exports, with keys that this program has no use for, in an order of their own.
 const EXPORTED: &str = r#"{
@@ -48,55 +47,6 @@ const EXPORTED: &str = r#"{
 }
 "#;
 const ID: &str = "8f3c1f6e0c5b4f6f9c1d2a7be0a1c2d3";
-
-/// The program on a data folder of its own.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn data_dir(&self) -> std::path::PathBuf {
-        self.path().join("data")
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = clawnode(arguments);
-        command.env("CLAWNODE_DATA_DIR", self.data_dir());
-        command.stdin(Stdio::null()).output().unwrap()
-    }
-
-    /// The JSON of what must succeed.
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout_json(&output)
-    }
-
-    /// What must succeed prints.
-    fn text(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What a failure says, and its exit code.
-    fn failure(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.run(arguments);
-        (output.status.code(), stderr(&output))
-    }
-}
 
 #[test]
 fn an_exported_workflow_comes_back_to_the_byte() {
