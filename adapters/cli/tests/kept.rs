@@ -384,6 +384,85 @@ fn without_a_home_nobody_elses_is_taken() {
 }
 
 #[test]
+fn all_that_is_to_be_removed_is_removed_or_nothing() {
+    let folder = Folder::new();
+    let file = folder.file("shout.json", EXPORTED);
+    folder.text(&["workflow", "import", &file]);
+    let (code, text) = folder.failure(&["workflow", "remove", ID, "nope", "none", "greet"]);
+    assert!(code == Some(2) && text.contains("user 1 has no workflow nope, none;"), "{text}");
+    assert!(text.contains("greet comes with the program and cannot be removed\n"), "{text}");
+    assert!(text.ends_with("nothing is removed\n") && !text.contains("removed 8f3c"), "{text}");
+    assert_eq!(folder.text(&["workflow", "export", ID]), EXPORTED);
+    folder.text(&["workflow", "remove", ID, ID]);
+    assert_eq!(folder.json(&["workflow", "list"])["workflows"], json!([]));
+
+    let added = folder.json(&["assets", "add", &file]);
+    let asset = added["assets"][0]["id"].as_str().unwrap();
+    let (code, text) = folder.failure(&["assets", "remove", asset, "nope"]);
+    assert!(code == Some(2) && text.contains("user 1 has no asset nope;"), "{text}");
+    assert_eq!(folder.json(&["assets", "list"])["assets"][0]["id"], asset);
+    folder.text(&["collections", "create", "notes"]);
+    let (code, text) = folder.failure(&["collections", "remove", "notes", "nope"]);
+    assert!(code == Some(2) && text.contains("user 1 has no collection nope;"), "{text}");
+    assert_eq!(folder.json(&["collections", "list"])["collections"][0]["name"], "notes");
+}
+
+#[test]
+fn an_example_is_the_start_of_an_own_workflow() {
+    let folder = Folder::new();
+    let (code, text) = folder.failure(&["workflow", "remove", "greet"]);
+    assert!(code == Some(2) && text.contains("greet comes with the program"), "{text}");
+    let exported = folder.text(&["workflow", "export", "greet"]);
+    let own = exported.replace("Hello, ", "Hi, ");
+    assert_ne!(own, exported);
+    folder.text(&["workflow", "import", &folder.file("own.json", &own)]);
+    assert_eq!(folder.text(&["workflow", "export", "greet"]), own);
+    let run = folder.text(&["workflow", "run", "greet", "--param", "name=Ada"]);
+    assert!(run.contains("Hi, Ada!"), "{run}");
+    folder.text(&["workflow", "remove", "greet"]);
+    assert_eq!(folder.text(&["workflow", "export", "greet"]), exported);
+}
+
+#[test]
+fn a_warning_of_an_import_is_in_its_json() {
+    let folder = Folder::new();
+    let bare = folder
+        .file("bare.json", r#"{"nodes": [{"id": "a", "type": "no.such.Type"}], "edges": []}"#);
+    let output = folder.run(&["workflow", "import", &bare, "--json"]);
+    let row = &stdout_json(&output)["workflows"][0];
+    let warning = row["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("bare cannot run as it is: unknown node type"), "{row}");
+    assert!(stderr(&output).contains(&format!("warning: {warning}\n")), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_to_be_checked_must_be_said() {
+    let folder = Folder::new();
+    let (code, text) = folder.failure(&["workflow", "validate"]);
+    assert!(code == Some(2) && text.contains("<ID|--file <FILE>>"), "{text}");
+    let (code, text) = folder.failure(&["workflow", "validate", "greet", "--file", "x"]);
+    assert!(code == Some(2) && text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
+fn an_empty_variable_of_a_switch_is_not_set() {
+    let folder = Folder::new();
+    let file = folder.file("inputs.json", INPUTS);
+    let run = |value: &str| {
+        let mut command = clawnode(&["run", &file]);
+        command.env("CLAWNODE_ALLOW_COMMANDS", value).env("CLAWNODE_QUIET", value);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let output = run("");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!output.stderr.is_empty(), "it is not quiet");
+    let quiet = run("yes");
+    assert_eq!((quiet.status.code(), &*quiet.stderr), (Some(0), &b""[..]));
+    let output = run("perhaps");
+    assert!(output.status.code() == Some(2), "{}", stderr(&output));
+}
+
+#[test]
 fn one_user_sees_nothing_of_another() {
     let folder = Folder::new();
     let file = folder.file("shout.json", EXPORTED);

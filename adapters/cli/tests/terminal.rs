@@ -8,9 +8,9 @@ use std::io::Write as _;
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
+use common::{Folder, stderr};
 #[cfg(unix)]
 use common::{clawnode, wait_until};
-use common::{Folder, stderr};
 use serde_json::json;
 
 /// A graph that passes a text through.
