@@ -93,11 +93,11 @@ pub(crate) fn failed(error: StoreError) -> Failure {
 }
 
 /// What to remove, each once, when all of it is there: all of it is removed or nothing. Nobody else writes to a store that is held.
-pub(crate) fn all_there<'a>(
-    names: &'a [String],
+pub(crate) fn all_there(
+    names: &[String],
     is_there: impl Fn(&str) -> Result<bool, Failure>,
     missing: impl FnOnce(&[&str]) -> Failure,
-) -> Result<Vec<&'a str>, Failure> {
+) -> Result<Vec<&str>, Failure> {
     let mut seen = BTreeSet::new();
     let (mut there, mut absent) = (Vec::new(), Vec::new());
     for name in names.iter().map(String::as_str).filter(|name| seen.insert(*name)) {

@@ -50,10 +50,19 @@ fn a_pipe_that_nobody_writes_to_keeps_nobody() {
     let folder = Folder::new();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut child = clawnode(&["run", pipe.to_str().unwrap()]).spawn().unwrap();
-    // This waits for the reader.
-    let _writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-    assert_eq!(code_when_interrupted(&mut child), Some(130));
+    let pipe = pipe.to_str().unwrap();
+    let echo = folder.file("echo.json", ECHO);
+    for arguments in [
+        &["run", pipe][..],
+        #[cfg(feature = "models")]
+        &["run", &echo, "--models-url", "http://127.0.0.1:1/v1", "--models-key-file", pipe],
+        &["run", &echo, "--gateway", "http://127.0.0.1:1", "--auth-token-file", pipe],
+    ] {
+        let mut child = clawnode(arguments).spawn().unwrap();
+        // This waits for the reader.
+        let _writer = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        assert_eq!(code_when_interrupted(&mut child), Some(130), "{arguments:?}");
+    }
 }
 
 #[cfg(unix)]
