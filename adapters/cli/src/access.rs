@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use clawnode_nodes::{Access, ModelService};
 use clawnode_protocol::Secret;
 
 use crate::error::Failure;
 use crate::options::http_url;
+use crate::options::switch::Switch;
 
 /// What workflows that run in this process may reach: nothing that is not said here.
 #[derive(Debug, Args)]
@@ -18,17 +18,17 @@ pub(crate) struct AccessOptions {
     #[arg(long, env = "CLAWNODE_ALLOW_HOST", value_name = "HOST", value_delimiter = ',', help_heading = HEADING)]
     pub(crate) allow_host: Vec<String>,
     /// Let the allowed hosts be on this machine, in its network, or at other addresses that are not public
-    #[arg(long, env = "CLAWNODE_ALLOW_PRIVATE_ADDRESSES", value_parser = BoolishValueParser::new(), help_heading = HEADING)]
+    #[arg(long, env = "CLAWNODE_ALLOW_PRIVATE_ADDRESSES", value_parser = Switch, help_heading = HEADING)]
     pub(crate) allow_private_addresses: bool,
     /// Let workflows read and write files below this folder; may be given several times. Paths that are not absolute are below the
     /// first
     #[arg(long, env = "CLAWNODE_ALLOW_FOLDER", value_name = "DIR", value_delimiter = ',', help_heading = HEADING)]
     pub(crate) allow_folder: Vec<PathBuf>,
     /// Let workflows change the SQLite databases in the allowed folders, not only read them
-    #[arg(long, env = "CLAWNODE_ALLOW_DATABASE_WRITES", value_parser = BoolishValueParser::new(), help_heading = HEADING)]
+    #[arg(long, env = "CLAWNODE_ALLOW_DATABASE_WRITES", value_parser = Switch, help_heading = HEADING)]
     pub(crate) allow_database_writes: bool,
     /// Let workflows run commands of the system, which can do anything that this program can
-    #[arg(long, env = "CLAWNODE_ALLOW_COMMANDS", value_parser = BoolishValueParser::new(), help_heading = HEADING)]
+    #[arg(long, env = "CLAWNODE_ALLOW_COMMANDS", value_parser = Switch, help_heading = HEADING)]
     pub(crate) allow_commands: bool,
     /// An OpenAI-compatible API whose models workflows may ask, such as http://127.0.0.1:11434/v1
     #[arg(long, env = "CLAWNODE_MODELS_URL", value_name = "URL", value_parser = http_url, help_heading = HEADING)]

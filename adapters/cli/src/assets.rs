@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
-use crate::kept::{failed, note_empty, note_next, to_read, to_write};
+use crate::kept::{all_there, failed, note_empty, note_next, to_read, to_write};
 use crate::options::kept::{Assets, AssetsCommand, Kept, Part};
 use crate::output::note;
 use crate::table::Table;
@@ -68,10 +68,9 @@ pub(crate) fn run(options: &Assets) -> Result<(), Failure> {
         }
         AssetsCommand::Remove { ids } => {
             let store = to_write(kept)?;
-            for id in ids {
-                if !store.remove_asset(user, id).map_err(failed)? {
-                    return Err(unknown(kept, id));
-                }
+            let is_there = |id: &str| Ok(store.asset(user, id).map_err(failed)?.is_some());
+            for id in all_there(ids, is_there, |missing| unknown(kept, &missing.join(", ")))? {
+                store.remove_asset(user, id).map_err(failed)?;
                 note(&format!("removed {id}"));
             }
             Ok(())

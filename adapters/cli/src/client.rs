@@ -6,6 +6,7 @@ use clawnode_gateway::client::{Client, ClientError};
 use clawnode_protocol::Secret;
 
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
+use crate::operator::text;
 use crate::options;
 use crate::output::finish;
 
@@ -21,15 +22,10 @@ pub(crate) async fn list_nodes(gateway: &str, token: &options::Token) -> Result<
         "NODE ID"
     )?;
     for node in nodes {
-        let id: String =
-            node.node_id.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        let heartbeat = node.last_heartbeat_at.as_deref().unwrap_or("none yet");
-        let commands = node.commands.join(" ");
-        writeln!(
-            out,
-            "{id:width$}  {:9}  {:9}  {heartbeat:27}  {commands}",
-            node.status, node.in_flight
-        )?;
+        let (id, status) = (text(&node.node_id), text(&node.status));
+        let heartbeat = text(node.last_heartbeat_at.as_deref().unwrap_or("none yet"));
+        let commands = text(&node.commands.join(" "));
+        writeln!(out, "{id:width$}  {status:9}  {:9}  {heartbeat:27}  {commands}", node.in_flight)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{print, print_json};
 use crate::error::Failure;
-use crate::kept::{failed, note_empty, note_next, to_read, to_write};
+use crate::kept::{all_there, failed, note_empty, note_next, to_read, to_write};
 use crate::options::collections::{Collections, CollectionsCommand};
 use crate::options::kept::{Kept, Part};
 use crate::output::note;
@@ -91,10 +91,9 @@ pub(crate) fn run(options: &Collections) -> Result<(), Failure> {
         }
         CollectionsCommand::Remove { names } => {
             let store = to_write(kept)?;
-            for name in names {
-                if !store.remove_collection(user, name).map_err(failed)? {
-                    return Err(unknown(kept, name));
-                }
+            let is_there = |name: &str| Ok(store.collection(user, name).map_err(failed)?.is_some());
+            for name in all_there(names, is_there, |missing| unknown(kept, &missing.join(", ")))? {
+                store.remove_collection(user, name).map_err(failed)?;
                 note(&format!("removed {name}"));
             }
             Ok(())

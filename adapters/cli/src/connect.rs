@@ -97,7 +97,13 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     let jobs = service.jobs.clone();
     let drained = tokio::spawn(async move {
         signal.await;
-        tracing::info!(grace = grace.as_secs_f64(), "stopping; once more to stop at once");
+        let background_jobs = jobs.running_in_background();
+        let grace_seconds = grace.as_secs_f64();
+        tracing::info!(
+            grace = grace_seconds,
+            background_jobs,
+            "stopping; once more to stop at once"
+        );
         handle.stop(grace);
         // What has not ended by then is cancelled.
         let _ = tokio::time::timeout(grace, jobs.drain()).await;
@@ -106,6 +112,14 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
     let reason = node.run().await;
     if matches!(reason, StopReason::Requested) {
         // Background jobs are no work of the connection, and may take longer.
+        let count = service.jobs.running_in_background();
+        if count > 0 {
+            tracing::info!(
+                count,
+                at_most_seconds = grace.as_secs_f64(),
+                "waiting for background jobs, which are cancelled then; once more to stop at once"
+            );
+        }
         let _ = drained.await;
     }
     watch.abort();
@@ -114,6 +128,12 @@ pub(crate) async fn connect(options: Box<options::Connect>) -> Result<(), Failur
             count = service.jobs.unfinished(),
             "jobs do not end; the next start will call them failed"
         );
+    }
+    let stopped = service.jobs.stopped();
+    if !stopped.is_empty() {
+        let job_ids = &stopped[..stopped.len().min(NAMED)];
+        let more = stopped.len() - job_ids.len();
+        tracing::warn!(count = stopped.len(), ?job_ids, more, "background jobs were cancelled");
     }
     match reason {
         StopReason::Requested => Ok(()),
@@ -451,5 +471,7 @@ fn cure(reason: &StopReason) -> String {
     }
 }
 
+/// How many cancelled jobs are named.
+const NAMED: usize = 5;
 /// How long jobs have to end once they were told to.
 const PATIENCE: Duration = Duration::from_secs(5);

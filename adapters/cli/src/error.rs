@@ -3,6 +3,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::output::harmless;
+
 /// Something was done but did not succeed, such as a workflow.
 pub(crate) const FAILED: u8 = 1;
 /// The command line, a file or an environment variable is not as it should be. What clap uses as well.
@@ -50,7 +52,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {
             // With stderr gone there is nobody to tell.
-            let _ = writeln!(io::stderr(), "clawnode: {}", self.message);
+            let _ = writeln!(io::stderr(), "clawnode: {}", harmless(&self.message));
         }
         ExitCode::from(self.code)
     }

@@ -1,5 +1,6 @@
 //! The store of the data folder, as the commands of one moment open it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -88,6 +89,24 @@ pub(crate) fn failed(error: StoreError) -> Failure {
     match error {
         StoreError::Io { .. } | StoreError::Database(_) => Failure::from(error),
         error => Failure::usage(chain(&error)),
+    }
+}
+
+/// What to remove, each once, when all of it is there: all of it is removed or nothing. Nobody else writes to a store that is held.
+pub(crate) fn all_there(
+    names: &[String],
+    is_there: impl Fn(&str) -> Result<bool, Failure>,
+    missing: impl FnOnce(&[&str]) -> Failure,
+) -> Result<Vec<&str>, Failure> {
+    let mut seen = BTreeSet::new();
+    let (mut there, mut absent) = (Vec::new(), Vec::new());
+    for name in names.iter().map(String::as_str).filter(|name| seen.insert(*name)) {
+        if is_there(name)? { there.push(name) } else { absent.push(name) }
+    }
+    match (absent.as_slice(), there.as_slice()) {
+        ([], _) => Ok(there),
+        (absent, []) => Err(missing(absent)),
+        (absent, _) => Err(missing(absent).with_advice("nothing is removed")),
     }
 }
 

@@ -1,15 +1,16 @@
 pub(crate) mod collections;
 pub(crate) mod kept;
 pub(crate) mod models;
+pub(crate) mod switch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use self::switch::Switch;
 use crate::access::AccessOptions;
 
 /// A node of an agent gateway in one small program.
@@ -167,7 +168,7 @@ pub(crate) struct Connect {
     #[arg(long, env = "CLAWNODE_STOP_GRACE", value_name = "SECONDS", default_value = "30", allow_negative_numbers = true, value_parser = seconds, help_heading = WORK)]
     pub(crate) stop_grace: Duration,
     /// Keep jobs and the rest in memory, for as long as the program runs; then several nodes can share a --data-dir
-    #[arg(long, env = "CLAWNODE_IN_MEMORY", value_parser = BoolishValueParser::new(), help_heading = WORK)]
+    #[arg(long, env = "CLAWNODE_IN_MEMORY", value_parser = Switch, help_heading = WORK)]
     pub(crate) in_memory: bool,
     /// Record all that happens to this node to FILE, for `clawnode replay`
     ///
@@ -195,7 +196,7 @@ pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) node: Node,
     /// Print JSON in place of lines
-    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new(), help_heading = None)]
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = Switch, help_heading = None)]
     pub(crate) json: bool,
 }
 
@@ -414,7 +415,7 @@ pub(crate) struct Conformance {
     #[arg(long, env = "CLAWNODE_UNIQUE_ARGS", value_name = "JSON", default_value = "{}", value_parser = json_object)]
     pub(crate) unique_args: serde_json::Value,
     /// Node: it runs inline workflows
-    #[arg(long, env = "CLAWNODE_WORKFLOW", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLAWNODE_WORKFLOW", value_parser = Switch)]
     pub(crate) workflow: bool,
     /// Gateway: submit work over this HTTP API, which is that of `clawnode gateway`, such as http://127.0.0.1:8080
     #[arg(long, env = "CLAWNODE_HTTP", value_name = "URL")]
@@ -426,10 +427,10 @@ pub(crate) struct Conformance {
     #[arg(long, env = "CLAWNODE_ONLY", value_name = "CHECK", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// List the checks with their rules, and do none
-    #[arg(long, env = "CLAWNODE_LIST", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLAWNODE_LIST", value_parser = Switch)]
     pub(crate) list: bool,
     /// Print JSON in place of a table
-    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = Switch)]
     pub(crate) json: bool,
     /// Seconds to wait for what is due before a check fails
     #[arg(long, env = "CLAWNODE_PATIENCE", value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = positive_seconds)]
@@ -517,7 +518,7 @@ pub(crate) struct Run {
     #[arg(long, env = "CLAWNODE_REQUEST_ID", value_name = "ID")]
     pub(crate) request_id: Option<String>,
     /// Show no updates
-    #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
+    #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = Switch)]
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) access: AccessOptions,
@@ -535,7 +536,7 @@ pub(crate) struct Nodes {
     #[arg(long, env = "CLAWNODE_GENERATION", value_enum, conflicts_with = "gateway")]
     pub(crate) generation: Option<Generation>,
     /// Print JSON in place of lines
-    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new(), conflicts_with = "gateway")]
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = Switch, conflicts_with = "gateway")]
     pub(crate) json: bool,
     /// List the nodes that are connected to the gateway with this HTTP API, such as http://127.0.0.1:8080
     #[arg(long, env = "CLAWNODE_GATEWAY", value_name = "URL")]
@@ -559,7 +560,7 @@ pub(crate) struct Commands {
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Print JSON in place of lines: the parameters as JSON Schema
-    #[arg(long, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLAWNODE_JSON", value_parser = Switch)]
     pub(crate) json: bool,
 }
 

@@ -45,7 +45,14 @@ fn print_result(result: &Value) -> Result<(), Failure> {
 /// One line for people.
 pub(crate) fn note(line: &str) {
     // With stderr gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", harmless(line));
+}
+
+/// Text of others, without what a terminal would obey but line breaks and tabs.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '?' } else { c })
+        .collect()
 }
 
 /// One line about an update; `None` for what only programs care about.

@@ -1,6 +1,6 @@
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clawnode_commands::examples;
@@ -10,6 +10,7 @@ use clawnode_tokio::{Runtime as _, Tokio};
 use clawnode_workflows::{NodeLibrary, RunRequest, RunStatus, Workflow, validate_params};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use crate::client::{client, unavailable};
@@ -22,10 +23,11 @@ use crate::{signals, workflows};
 /// Runs a workflow: shows its updates on stderr, prints its result on stdout.
 pub(crate) async fn run(options: Box<options::Run>) -> Result<(), Failure> {
     let mut signal = std::pin::pin!(signals::first()?);
+    let options: Arc<options::Run> = Arc::from(options);
     let request_id = OnceLock::new();
     let run = async {
         match &options.gateway {
-            Some(url) => on_gateway(&client(url, &options.token)?, &options, &request_id).await,
+            Some(_) => on_gateway(&options, &request_id).await,
             None => match &options.workflow_id {
                 Some(id) => Err(without_gateway(id)),
                 None => here(&options).await,
@@ -52,11 +54,15 @@ fn without_gateway(id: &str) -> Failure {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn on_gateway(
-    client: &Client,
-    options: &options::Run,
+    options: &Arc<options::Run>,
     submitted_id: &OnceLock<String>,
 ) -> Result<(), Failure> {
-    let submission = submission(options)?;
+    let (client, submission) = off_thread(options, |options| {
+        let url = options.gateway.as_deref().unwrap_or_default();
+        Ok((client(url, &options.token)?, submission(options)?))
+    })
+    .await?;
+    let client = &client;
     let submitted = submit(client, &submission).await?;
     let request_id = submitted_id.get_or_init(|| submitted.request_id.clone());
     let show = |line: String| {
@@ -188,12 +194,16 @@ pub(crate) fn random_id() -> String {
     seed[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn here(options: &options::Run) -> Result<(), Failure> {
-    let workflow = workflow(options)?;
-    let params = params(options, Some(&workflow))?;
+async fn here(options: &Arc<options::Run>) -> Result<(), Failure> {
+    let (workflow, params, access) = off_thread(options, |options| {
+        let workflow = workflow(options)?;
+        let params = params(options, Some(&workflow))?;
+        Ok((workflow, params, options.access.access()?))
+    })
+    .await?;
     let mut request = RunRequest::new("local", workflow.graph);
     request.params = params;
-    let engine = workflows::engine(&options.access.access()?);
+    let engine = workflows::engine(&access);
     let mut run = match engine.run(request) {
         Ok(run) => run,
         Err(invalid) => return finish(Status::Failed, None, Some(chain(&invalid))),
@@ -213,6 +223,15 @@ async fn here(options: &options::Run) -> Result<(), Failure> {
     finish(status, Some(to_raw_value(&outcome.to_result())?), outcome.error)
 }
 
+/// Reads files where they stop nobody: a pipe may keep its reader for ever, which has to hear of signals.
+async fn off_thread<T: Send + 'static>(
+    options: &Arc<options::Run>,
+    read: impl FnOnce(&options::Run) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let options = Arc::clone(options);
+    spawn_blocking(move || read(&options)).await?
+}
+
 /// The values for the workflow's inputs. With the workflow at hand, its inputs decide what a value is.
 fn params(
     options: &options::Run,
@@ -224,7 +243,7 @@ fn params(
     given_params(&options.params, workflow)
 }
 
-/// What `--param` says, as the inputs of the workflow have it.
+/// What `--param` says, as the inputs of the workflow have it. Blocks where a file is a pipe.
 pub(crate) fn given_params(
     given: &[(String, String)],
     workflow: Option<&Workflow>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use clawnode_commands::{CommandError, RunWorkflow, examples};
@@ -13,10 +14,11 @@ use clawnode_store::{Put, Query, Store};
 use clawnode_workflows::{RunStatus, Workflow, validate};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::catalog::{one_line, print, print_json};
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
-use crate::kept::{failed, note_empty, note_next, stem, to_read, to_run, to_write};
+use crate::kept::{all_there, failed, note_empty, note_next, stem, to_read, to_run, to_write};
 use crate::operator::text;
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
 use crate::output::{describe, finish, note, shortened};
@@ -31,8 +33,9 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
     match command {
         WorkflowCommand::Import { files, replace } => import(kept, files, *replace),
         WorkflowCommand::Export { id } => {
-            let file = to_read(kept)?.workflow_file(user, id).map_err(failed)?;
-            let file = file.ok_or_else(|| unknown(kept, id))?;
+            let own = to_read(kept)?.workflow_file(user, id).map_err(failed)?;
+            let example = || examples::file(id).map(str::to_owned);
+            let file = own.or_else(example).ok_or_else(|| unknown(kept, id))?;
             print(|out| out.write_all(file.as_bytes()))
         }
         WorkflowCommand::List { examples: true, .. } => list_examples(kept),
@@ -65,10 +68,10 @@ pub(crate) async fn run(options: kept::Workflow) -> Result<(), Failure> {
         }
         WorkflowCommand::Remove { ids } => {
             let store = to_write(kept)?;
+            let is_there = |id: &str| Ok(store.workflow_file(user, id).map_err(failed)?.is_some());
+            let ids = all_there(ids, is_there, |missing| not_removable(kept, missing))?;
             for id in ids {
-                if !store.remove_workflow(user, id).map_err(failed)? {
-                    return Err(unknown(kept, id));
-                }
+                store.remove_workflow(user, id).map_err(failed)?;
                 note(&format!("removed {id}"));
             }
             Ok(())
@@ -128,14 +131,13 @@ fn import(kept: &Kept, files: &[PathBuf], replace: bool) -> Result<(), Failure> 
             _ => "unchanged",
         };
         let report = validate(&workflow.graph, engine.library());
+        let mut row = json!({ "id": workflow.id, "name": workflow.name, "done": done });
         if !report.is_valid() {
-            note(&format!(
-                "warning: {} cannot run as it is: {}",
-                workflow.id,
-                text(&report.to_string())
-            ));
+            let warning = format!("{} cannot run as it is: {report}", workflow.id);
+            note(&format!("warning: {}", text(&warning)));
+            row["warnings"] = json!([warning]);
         }
-        imported.push(json!({ "id": workflow.id, "name": workflow.name, "done": done }));
+        imported.push(row);
         if !kept.json {
             note(&format!("{done} {}", workflow.id));
         }
@@ -293,9 +295,14 @@ async fn run_here(
     quiet: bool,
     access: Access,
 ) -> Result<(), Failure> {
-    let signal = signals::first()?;
+    let mut signal = pin!(signals::first()?);
     let store = to_run(kept, id)?;
-    let params = given_params(given, Some(&find(&store, kept, id)?))?;
+    let (given, workflow) = (given.to_vec(), find(&store, kept, id)?);
+    let read = spawn_blocking(move || given_params(&given, Some(&workflow)));
+    let params = tokio::select! {
+        read = read => read??,
+        () = &mut signal => return Err(Failure::new(INTERRUPTED, "interrupted")),
+    };
     let jobs = workflows::jobs(store, &access);
     let watch = tokio::spawn(Service::heed_cancel_requests(jobs.clone()));
     let request = RunWorkflow { workflow_id: id.to_owned(), params: Some(params), user_id: None };
@@ -316,7 +323,7 @@ async fn run_here(
     };
     let outcome = tokio::select! {
         outcome = ended => Some(outcome?),
-        () = signal => None,
+        () = &mut signal => None,
     };
     watch.abort();
     let Some(outcome) = outcome else {
@@ -335,6 +342,22 @@ fn find(store: &Store, kept: &Kept, id: &str) -> Result<Workflow, Failure> {
     let own = store.workflow(&kept.user_id, id).map_err(failed)?;
     let found = own.or_else(|| examples::find(id).map(|example| Workflow::clone(example)));
     found.ok_or_else(|| unknown(kept, id))
+}
+
+fn not_removable(kept: &Kept, ids: &[&str]) -> Failure {
+    let (examples, others): (Vec<&str>, Vec<&str>) =
+        ids.iter().partition(|id| examples::find(id).is_some());
+    let why =
+        examples.iter().map(|id| format!("{id} comes with the program and cannot be removed"));
+    let why = why.collect::<Vec<_>>().join(
+        "
+",
+    );
+    match (examples.as_slice(), others.as_slice()) {
+        (_, []) => Failure::usage(why),
+        ([], _) => unknown(kept, &others.join(", ")),
+        _ => unknown(kept, &others.join(", ")).with_advice(&why),
+    }
 }
 
 fn unknown(kept: &Kept, id: &str) -> Failure {

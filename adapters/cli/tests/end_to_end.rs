@@ -1,4 +1,5 @@
 //! The program as its users run it: separate processes, real sockets.
+#![allow(dead_code, reason = "not every test program uses all that they share")]
 
 mod common;
 

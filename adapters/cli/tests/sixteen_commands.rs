@@ -289,7 +289,12 @@ fn jobs_end_when_they_are_cancelled_or_their_node_stops() {
     let second = start();
     world.eventually(&second, "running");
     node.signal("-TERM");
+    let waits = node.wait_for("waiting for background jobs");
+    assert!(waits.contains("once more to stop at once"), "{waits}");
+    assert!(waits.contains("count=1 at_most_seconds=0.2"), "{waits}");
     assert_eq!(node.exit_code(), Some(0));
+    let cancelled = node.wait_for("background jobs were cancelled");
+    assert!(cancelled.contains(&format!("count=1 job_ids=[{second:?}]")), "{cancelled}");
     let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
     assert_eq!(jobs.len(), 2);
     assert!(jobs.iter().all(|job| job.status == JobStatus::Cancelled), "{jobs:?}");
@@ -306,8 +311,25 @@ fn a_background_job_gets_the_grace_of_a_stopping_node() {
     world.eventually(started["job_id"].as_str().expect("an id"), "running");
     node.signal("-TERM");
     assert_eq!(node.exit_code(), Some(0));
+    node.wait_for("waiting for background jobs");
+    assert!(!node.log().contains("were cancelled"), "{}", node.log());
     let jobs = world.store().jobs("ada", None, &Query::default()).expect("it can be read").rows;
     assert_eq!((jobs.len(), jobs[0].status), (1, JobStatus::Completed), "{jobs:?}");
+}
+
+#[test]
+fn a_second_signal_ends_the_wait_for_background_jobs() {
+    let world = World::new("twice");
+    world.put(&world.store(), "long", long_graph());
+    let mut node = world.node(&["--stop-grace", "600"]);
+    let started = world.ask("start_background_job", json!({"workflow_id": "long"})).unwrap();
+    world.eventually(started["job_id"].as_str().expect("an id"), "running");
+    node.signal("-INT");
+    node.wait_for("waiting for background jobs");
+    // Two signals within a tenth of a second count as one.
+    thread::sleep(Duration::from_millis(300));
+    node.signal("-INT");
+    assert_eq!(node.exit_code(), Some(130), "{}", node.log());
 }
 
 #[test]

@@ -16,6 +16,12 @@ pub fn find(id: &str) -> Option<&'static Arc<Workflow>> {
     EXAMPLES.iter().find(|workflow| workflow.id == id)
 }
 
+/// The file of the example with an id, as it was written.
+pub fn file(id: &str) -> Option<&'static str> {
+    let index = EXAMPLES.iter().position(|workflow| workflow.id == id)?;
+    FILES.get(index).copied()
+}
+
 /// Parameters to try an example with, as its key `sample_params` has them.
 pub fn sample_params(workflow: &Workflow) -> Map<String, Value> {
     let sample = workflow.extra.get("sample_params").and_then(Value::as_object);

@@ -87,6 +87,9 @@ struct State {
     live: BTreeMap<String, Live>,
     /// How many background jobs have not ended, waiting ones included.
     background: usize,
+    /// The background jobs that were cancelled since `stage` is no longer open. None is started then, so these are at most as many
+    /// as there may be.
+    stopped: Vec<String>,
     stage: Stage,
 }
 
@@ -110,6 +113,7 @@ enum Start {
 
 /// The outside of a job that has not ended.
 struct Live {
+    start: Start,
     /// Whether it waits for a slot.
     waiting: bool,
     /// Whether somebody asked for its end.
@@ -279,6 +283,19 @@ impl Jobs {
         }
     }
 
+    /// How many background jobs run, at most [`MAX_BACKGROUND_JOBS`]; those that wait for their turn are not counted.
+    pub fn running_in_background(&self) -> usize {
+        let state = self.0.state();
+        let runs = |live: &&Live| live.start == Start::InBackground && !live.waiting;
+        state.live.values().filter(runs).count()
+    }
+
+    /// The background jobs that [`drain`](Self::drain) and [`stop`](Self::stop) have cancelled so far, in the order in which they
+    /// ended. At most [`MAX_BACKGROUND_JOBS`] and [`MAX_WAITING_JOBS`] together.
+    pub fn stopped(&self) -> Vec<String> {
+        self.0.state().stopped.clone()
+    }
+
     /// How many jobs have not ended.
     pub fn unfinished(&self) -> usize {
         self.0.state().live.len()
@@ -321,6 +338,15 @@ impl Shared {
         if let Some(live) = self.state().live.get_mut(job_id) {
             live.cancel_requested = true;
             live.cancel.close();
+        }
+    }
+
+    fn leave_live(&self, job_id: &str, status: JobStatus, error: Option<&str>) {
+        let mut state = self.state();
+        let Some(live) = state.live.remove(job_id) else { return };
+        let is_stopped = status == JobStatus::Cancelled && error == Some(STOPPED);
+        if is_stopped && live.start == Start::InBackground {
+            state.stopped.push(job_id.to_owned());
         }
     }
 
@@ -471,7 +497,8 @@ impl Row {
         let (end, ended) = async_channel::bounded(1);
         let job_id = job.id.clone();
         let waiting = start == Start::InBackground;
-        let live = Live { waiting, cancel_requested: false, cancel: cancelled.clone(), ended };
+        let live =
+            Live { start, waiting, cancel_requested: false, cancel: cancelled.clone(), ended };
         {
             let mut state = jobs.0.state();
             if state.stage > latest {
@@ -561,7 +588,7 @@ fn end_row(
         Some(result) => jobs.store().finish_job_with_result(job_id, status, error, result),
         None => jobs.store().finish_job(job_id, status, error),
     };
-    jobs.0.state().live.remove(job_id);
+    jobs.0.leave_live(job_id, status, error);
     drop(end);
     written?;
     Ok(())

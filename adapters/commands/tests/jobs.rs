@@ -241,6 +241,7 @@ fn a_job_id_is_taken_once() {
     let error = run(&world, "greet", "job-1").unwrap_err();
     assert_eq!(error.to_string(), "there is a job job-1 already");
     assert_eq!(world.job("job-1")["status"], "completed");
+    assert!(!world.jobs.stopped().iter().any(|id| id == "job-1"));
 }
 
 #[test]
@@ -327,7 +328,10 @@ fn stopping_ends_every_job_and_starts_no_more() {
         world.start("wait", &format!("job-{index}")).unwrap();
     }
     world.wait_for(MAX_BACKGROUND_JOBS);
+    assert_eq!(world.jobs.running_in_background(), MAX_BACKGROUND_JOBS);
     futures_lite::future::block_on(world.jobs.stop());
+    assert_eq!(world.jobs.running_in_background(), 0);
+    assert_eq!(world.jobs.stopped().len(), MAX_BACKGROUND_JOBS + 3);
     let jobs = world.jobs.commands().list_jobs("ada", &ListJobs::default()).unwrap().jobs;
     assert_eq!(jobs.len(), MAX_BACKGROUND_JOBS + 3);
     assert!(jobs.iter().all(|job| json!(job)["status"] == "cancelled"));
@@ -366,6 +370,9 @@ fn draining_cancels_what_waits_and_lets_what_runs_end() {
     assert_eq!(world.job(&last)["error"], "the node was stopped");
     assert_eq!(world.job("job-0")["error"], Value::Null);
     assert_eq!(of_status("cancelled").len(), MAX_BACKGROUND_JOBS + 2);
+    let stopped = world.jobs.stopped();
+    assert!(stopped.len() == MAX_BACKGROUND_JOBS + 1 && stopped.contains(&last), "{stopped:?}");
+    assert!(!stopped.iter().any(|id| id == "job-0"), "{stopped:?}");
 }
 
 #[test]
@@ -381,6 +388,7 @@ fn what_ends_while_the_jobs_are_drained_is_completed() {
     world.gate.close();
     drained.join().unwrap();
     assert_eq!(world.job("job-1")["status"], "completed");
+    assert!(!world.jobs.stopped().iter().any(|id| id == "job-1"));
 }
 
 #[test]

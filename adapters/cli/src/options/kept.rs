@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::param;
+use super::switch::Switch;
 use crate::access::AccessOptions;
 
 /// Where things are kept, whose they are, and how they are shown.
@@ -18,7 +18,7 @@ pub(crate) struct Kept {
     #[arg(long, global = true, env = "CLAWNODE_USER_ID", value_name = "ID", default_value = "1")]
     pub(crate) user_id: String,
     /// Print JSON in place of a table
-    #[arg(long, global = true, env = "CLAWNODE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true, env = "CLAWNODE_JSON", value_parser = Switch)]
     pub(crate) json: bool,
 }
 
@@ -52,10 +52,10 @@ pub(crate) enum WorkflowCommand {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
         /// Take the place of workflows with the same ids
-        #[arg(long, env = "CLAWNODE_REPLACE", value_parser = BoolishValueParser::new())]
+        #[arg(long, env = "CLAWNODE_REPLACE", value_parser = Switch)]
         replace: bool,
     },
-    /// Print a workflow's file as it was imported, to the byte
+    /// Print a workflow's file as it was imported, to the byte; that of one that comes with the program, as a start for an own one
     Export {
         /// The workflow's id
         id: String,
@@ -63,7 +63,7 @@ pub(crate) enum WorkflowCommand {
     /// List the workflows, the newest first; or those that come with the program
     List {
         /// The workflows that come with the program, which `clawnode run --example ID` runs
-        #[arg(long, env = "CLAWNODE_EXAMPLES", value_parser = BoolishValueParser::new(), conflicts_with_all = ["search", "limit", "start"])]
+        #[arg(long, env = "CLAWNODE_EXAMPLES", value_parser = Switch, conflicts_with_all = ["search", "limit", "start"])]
         examples: bool,
         /// Only those with this text in their name, description or tags
         #[arg(long, env = "CLAWNODE_SEARCH", value_name = "TEXT")]
@@ -77,9 +77,9 @@ pub(crate) enum WorkflowCommand {
         id: String,
     },
     /// Check a workflow: exit code 1 if it cannot run
+    #[command(group = ArgGroup::new("checked").args(["id", "file"]).required(true))]
     Validate {
         /// The workflow's id
-        #[arg(required_unless_present = "file", conflicts_with = "file")]
         id: Option<String>,
         /// Check this file, or - for stdin, which need not be imported
         #[arg(long, env = "CLAWNODE_FILE", value_name = "FILE")]
@@ -96,12 +96,12 @@ pub(crate) enum WorkflowCommand {
         #[arg(long = "param", value_name = "NAME=VALUE|NAME=@FILE", value_parser = param)]
         params: Vec<(String, String)>,
         /// Show no updates
-        #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = BoolishValueParser::new())]
+        #[arg(long, short, env = "CLAWNODE_QUIET", value_parser = Switch)]
         quiet: bool,
         #[command(flatten)]
         access: Box<AccessOptions>,
     },
-    /// Remove workflows; their jobs stay. Not while a node runs on the same data folder
+    /// Remove workflows, all of them or none; their jobs stay. Not while a node runs on the same data folder
     Remove {
         /// The workflows' ids
         #[arg(value_name = "ID", required = true)]

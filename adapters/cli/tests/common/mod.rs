@@ -89,6 +89,55 @@ impl Drop for Process {
     }
 }
 
+/// The program on a data folder of its own.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder can be made"))
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path.to_str().expect("the path is UTF-8").to_owned()
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = clawnode(arguments);
+        command.env("CLAWNODE_DATA_DIR", self.data_dir());
+        command.stdin(Stdio::null()).output().expect("the program runs")
+    }
+
+    /// The JSON of what must succeed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout_json(&output)
+    }
+
+    /// What must succeed prints.
+    pub(crate) fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).expect("it is UTF-8")
+    }
+
+    /// What a failure says, and its exit code.
+    pub(crate) fn failure(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.run(arguments);
+        (output.status.code(), stderr(&output))
+    }
+}
+
 pub(crate) fn clawnode(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clawnode"));
     command.args(arguments);
