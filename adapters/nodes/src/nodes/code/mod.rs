@@ -39,7 +39,7 @@ fn node(access: &Access) -> NodeType {
          by calling `output(name, value)`, as often as it likes; any other value that it returns goes to `output`. Outputs of other names \
          are declared by the node's `dynamic_outputs`. It may be async. It reaches no file, no network and no other program. \
          `console.log` writes to the log of the run. Values and lines leave the script as they come; when the nodes after it fall behind, it \
-         waits for them, which counts as its time.",
+         waits for them, which does not count as its time.",
     )
     .property(Property::str("code", "").describe("The body of a function."))
     .property(Property::int("timeout", 30).describe("Seconds it may take."))

@@ -1,15 +1,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_channel::Sender;
+use async_channel::{Sender, TrySendError};
 use clawnode_workflows::{NodeError, Severity};
 use rquickjs::function::Func;
 use rquickjs::promise::PromiseState;
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Promise, Runtime};
 use serde_json::{Map, Value};
 
-use super::running::Given;
+use super::running::{Deadline, Given};
 use crate::blocking::Cancelled;
 use crate::limits::{Limits, shown_bytes};
 use crate::text::{boundary, cut};
@@ -32,6 +32,7 @@ pub(super) struct Ended {
 /// Hands over what a script gives, within its bounds.
 struct Gives {
     to: Sender<Given>,
+    deadline: Deadline,
     /// The fault of a script that gives when its time is over.
     too_long: String,
     values: usize,
@@ -45,8 +46,14 @@ struct Gives {
 
 impl Script {
     /// Runs until it ends or has to, on a thread that may block.
-    pub(super) fn run(self, cancelled: &Cancelled, deadline: Instant, to: Sender<Given>) -> Ended {
-        let gives = Rc::new(RefCell::new(Gives::new(to, self.too_long().to_string())));
+    pub(super) fn run(
+        self,
+        cancelled: &Cancelled,
+        deadline: &Deadline,
+        to: Sender<Given>,
+    ) -> Ended {
+        let gives = Gives::new(to, deadline.clone(), self.too_long().to_string());
+        let gives = Rc::new(RefCell::new(gives));
         let result = self.evaluate(cancelled, deadline, &gives);
         let mut gives = gives.borrow_mut();
         let result = gives.fault.take().map_or(result, |fault| Err(fault.into()));
@@ -61,11 +68,11 @@ impl Script {
     fn evaluate(
         &self,
         cancelled: &Cancelled,
-        deadline: Instant,
+        deadline: &Deadline,
         gives: &Rc<RefCell<Gives>>,
     ) -> Result<(), NodeError> {
-        let cancelled = cancelled.clone();
-        let is_over = move || cancelled.is_set() || Instant::now() > deadline;
+        let (cancelled, deadline) = (cancelled.clone(), deadline.clone());
+        let is_over = move || cancelled.is_set() || deadline.is_over();
         let runtime = Runtime::new().map_err(NodeError::new)?;
         runtime.set_memory_limit(self.limits.code_memory_bytes);
         runtime.set_max_stack_size(MAX_STACK);
@@ -125,9 +132,10 @@ impl Script {
 }
 
 impl Gives {
-    fn new(to: Sender<Given>, too_long: String) -> Self {
+    fn new(to: Sender<Given>, deadline: Deadline, too_long: String) -> Self {
         Self {
             to,
+            deadline,
             too_long,
             values: 0,
             bytes: 0,
@@ -180,7 +188,13 @@ impl Gives {
 
     /// Waits for room. Whoever takes it goes only when the script is to end.
     fn hand_over(&mut self, given: Given) -> Result<(), String> {
-        self.to.send_blocking(given).map_err(|_| self.too_long.clone())
+        let sent = self.to.try_send(given).or_else(|error| match error {
+            TrySendError::Full(given) => {
+                self.deadline.pause(|| self.to.send_blocking(given).ok()).ok_or(())
+            }
+            TrySendError::Closed(_) => Err(()),
+        });
+        sent.map_err(|()| self.too_long.clone())
     }
 }
 
