@@ -27,8 +27,12 @@ impl Recorder {
         match (event.update_type, text("status")) {
             ("job_update", "running") => {
                 self.event("RunCreated", json!({ "workflow_id": data["workflow_id"] }));
+                self.log(Level::Info, "", "the job began");
             }
-            ("job_update", "completed") => self.event("RunCompleted", json!({})),
+            ("job_update", "completed") => {
+                self.event("RunCompleted", json!({}));
+                self.log(Level::Info, "", "the job completed");
+            }
             ("job_update", "cancelled") => self.cancelled(),
             ("job_update", _) => self.failed(text("error")),
             ("node_update", "running" | "completed") if self.is_too_often(text("node_id")) => {}

@@ -140,6 +140,9 @@ fn run(world: &World, id: &str, job_id: &str) -> Result<Value, CommandError> {
     futures_lite::future::block_on(run.finish()).map(|outcome| outcome.to_result())
 }
 
+const BEGAN: &str = "INFO clawnode the job began";
+const COMPLETED: &str = "INFO clawnode the job completed";
+
 #[test]
 fn a_run_has_a_row_a_log_and_events() {
     let world = World::new();
@@ -170,7 +173,7 @@ fn a_run_has_a_row_a_log_and_events() {
             "RunCompleted"
         ]
     );
-    assert_eq!(world.logs("job-1"), [""; 0]);
+    assert_eq!(world.logs("job-1"), [BEGAN, COMPLETED]);
     assert_eq!(world.jobs.unfinished(), 0);
 }
 
@@ -184,7 +187,9 @@ fn a_parameter_that_no_input_has_is_in_the_log_with_the_inputs_there_are() {
     assert_eq!(
         world.logs("job-1"),
         [
-            "WARNING clawnode parameter \"nam\" is ignored: no input of the graph has that name; it has name"
+            BEGAN,
+            "WARNING clawnode parameter \"nam\" is ignored: no input of the graph has that name; it has name",
+            COMPLETED
         ]
     );
 }
@@ -254,12 +259,12 @@ fn a_background_job_runs_on_and_its_log_can_be_read_meanwhile() {
     world.wait_for(1);
     assert_eq!(world.job("job-1")["status"], "running");
     assert_eq!(world.job("job-1")["result"], Value::Null);
-    assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
+    assert_eq!(world.logs("job-1"), [BEGAN, "WARNING w it may take long"]);
     world.gate.close();
     let job = world.eventually("job-1", "completed");
     assert!(job["finished_at"].is_string());
     assert_eq!(job["result"], json!({"r": ["done"]}));
-    assert_eq!(world.logs("job-1"), ["WARNING w it may take long"]);
+    assert_eq!(world.logs("job-1"), [BEGAN, "WARNING w it may take long", COMPLETED]);
 }
 
 #[test]
