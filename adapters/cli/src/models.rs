@@ -8,6 +8,7 @@ use crate::error::Failure;
 use crate::kept::{failed, note_empty, note_next, to_read};
 use crate::options::kept::Part;
 use crate::options::models::{Models, ModelsCommand};
+use crate::output::note;
 use crate::table::Table;
 
 pub(crate) fn run(options: &Models) -> Result<(), Failure> {
@@ -33,9 +34,15 @@ pub(crate) fn run(options: &Models) -> Result<(), Failure> {
             print(|out| table.write(out))?;
             if page.rows.is_empty() {
                 note_empty(&store, kept);
+                if store.data_dir().is_some() {
+                    note(HOW_THEY_COME);
+                }
             }
             note_next(page.next.as_deref());
             Ok(())
         }
     }
 }
+
+const HOW_THEY_COME: &str =
+    "a node with --models-url keeps what its service offers when list_models is asked";

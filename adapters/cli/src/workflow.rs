@@ -349,10 +349,7 @@ fn not_removable(kept: &Kept, ids: &[&str]) -> Failure {
         ids.iter().partition(|id| examples::find(id).is_some());
     let why =
         examples.iter().map(|id| format!("{id} comes with the program and cannot be removed"));
-    let why = why.collect::<Vec<_>>().join(
-        "
-",
-    );
+    let why = why.collect::<Vec<_>>().join("\n");
     match (examples.as_slice(), others.as_slice()) {
         (_, []) => Failure::usage(why),
         ([], _) => unknown(kept, &others.join(", ")),
