@@ -14,6 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clawnode_protocol::peer::{self, Decision, FromNode, Peer, Request};
@@ -59,12 +60,17 @@ fn compare(
         // The order changes, so that neither is always the first.
         for record in [round % 2 == 0, round % 2 != 0] {
             let took = run(subject, &task, record.then_some(&file), requests)?;
-            if record { with.push(took) } else { without.push(took) }
+            if !record {
+                without.push(took);
+                continue;
+            }
+            with.push(took);
+            // Now, so that no round pays for what the one before has written.
+            std::fs::remove_file(&file)?;
+            // What a full file has become.
+            let _ = std::fs::remove_file(file.with_extension("recording.1"));
         }
     }
-    std::fs::remove_file(&file)?;
-    // What a full file has become.
-    let _ = std::fs::remove_file(file.with_extension("recording.1"));
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -121,17 +127,17 @@ fn run(
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("ws://{}", listener.local_addr()?);
     let task = task.clone();
+    let (answered, took) = mpsc::channel();
     let gateway = std::thread::spawn(move || {
-        gateway(&listener, &task, requests).map_err(|error| error.to_string())
+        gateway(&listener, &task, requests, &answered).map_err(|error| error.to_string())
     });
     let each = |nanos: f64| nanos / 1e3 / f64::from(requests);
-    match subject {
+    let (took, main, all) = match subject {
         Subject::Library => {
             let before = processor_time("self");
-            let answered = serve(&url, record, gateway)?;
+            let took = serve(&url, record, took)?;
             let after = processor_time("self");
-            let [main, all] = [0, 1].map(|part| each(after[part] - before[part]));
-            Ok([each(answered.as_secs_f64() * 1e9), main, all])
+            (took, after[0] - before[0], after[1] - before[1])
         }
         Subject::Program(program) => {
             let mut command = Command::new(program);
@@ -141,21 +147,26 @@ fn run(
                 command.arg("--record").arg(file);
             }
             let mut node = command.spawn()?;
-            let answered = gateway.join();
+            let took = took.recv();
             let [_, all] = processor_time(&node.id().to_string());
             node.kill()?;
             node.wait()?;
-            let answered = answered.map_err(|_| "the gateway panicked")??;
-            Ok([each(answered.as_secs_f64() * 1e9), 0.0, each(all)])
+            (took.ok(), 0.0, all)
         }
+    };
+    let over = gateway.join().map_err(|_| "the gateway panicked")?;
+    match took {
+        Some(took) => Ok([each(took.as_secs_f64() * 1e9), each(main), each(all)]),
+        None => Err(over.err().unwrap_or_else(|| "not everything was answered".to_owned()).into()),
     }
 }
 
+/// Runs a node until everything is answered, which `took` tells.
 fn serve(
     url: &str,
     record: Option<&PathBuf>,
-    gateway: std::thread::JoinHandle<Result<Duration, String>>,
-) -> Result<Duration, Box<dyn std::error::Error>> {
+    took: mpsc::Receiver<Duration>,
+) -> Result<Option<Duration>, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut builder = Node::builder(url)?.token("s3cret-t0ken").command(
@@ -168,39 +179,35 @@ fn serve(
         let node = builder.build()?;
         let handle = node.handle();
         let stopper = std::thread::spawn(move || {
-            let took = gateway.join();
+            let took = took.recv();
             handle.stop(Duration::ZERO);
-            took
+            took.ok()
         });
         node.run().await;
-        let took = stopper.join().map_err(|_| "no stop")?.map_err(|_| "the gateway panicked")?;
-        Ok(took?)
+        Ok(stopper.join().map_err(|_| "no stop")?)
     })
 }
 
-/// Keeps the node busy until all requests are answered.
+/// Keeps the node busy until all requests are answered, says how long that took, and goes on until the node leaves.
 fn gateway(
     listener: &TcpListener,
     task: &Task,
     requests: u32,
-) -> Result<Duration, Box<dyn std::error::Error>> {
+    took: &mpsc::Sender<Duration>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     let now = Now::new(Duration::ZERO, Timestamp::from_micros(0));
     let mut peer = Peer::new(peer::Config::new(peer::Dialect::Nodetool), now, [1; 32]);
-    let (mut asked, mut answered, mut began) = (0, 0, Instant::now());
+    let (mut asked, mut answered, mut began) = (0, 0, None);
     let mut buffer = vec![0; 64 << 10];
-    let mut ready = false;
-    while answered < requests {
+    loop {
         while let Some(action) = peer.poll_action() {
             match action {
                 peer::Action::Authorize(_) => {
                     peer.handle(now, peer::Input::Authorize(Decision::Accept))?;
                 }
-                peer::Action::Message(FromNode::Registered(_)) => {
-                    began = Instant::now();
-                    ready = true;
-                }
+                peer::Action::Message(FromNode::Registered(_)) => began = Some(Instant::now()),
                 peer::Action::Message(FromNode::Answered { outcome, .. }) => match outcome {
                     Outcome::Completed(_) => answered += 1,
                     Outcome::Failed(failure) => return Err(failure.message.into()),
@@ -208,10 +215,15 @@ fn gateway(
                 _ => {}
             }
         }
-        while ready && asked < requests && asked - answered < AT_ONCE {
+        while began.is_some() && asked < requests && asked - answered < AT_ONCE {
             asked += 1;
             let request = Request::new(format!("r{asked}"), task.clone());
             peer.handle(now, peer::Input::Request(&request))?;
+        }
+        if answered == requests {
+            if let Some(began) = began.take() {
+                took.send(began.elapsed())?;
+            }
         }
         let count = peer.transmit().len();
         if count > 0 {
@@ -219,15 +231,17 @@ fn gateway(
             peer.handle(now, peer::Input::Sent(count))?;
             continue;
         }
-        if answered < requests {
-            let count = stream.read(&mut buffer)?;
-            peer.handle(now, peer::Input::Received(&buffer[..count]))?;
+        match stream.read(&mut buffer) {
+            // A node that is killed says no goodbye.
+            Ok(0) | Err(_) if answered == requests => return Ok(()),
+            Ok(0) => return Err("the node left".into()),
+            Ok(count) => peer.handle(now, peer::Input::Received(&buffer[..count]))?,
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(began.elapsed())
 }
 
 const GREET: &str = r#"{"workflow_id":"greet","params":{"name":"Ada"}}"#;
-const REQUESTS: u32 = 40_000;
+const REQUESTS: u32 = 20_000;
 const AT_ONCE: u32 = 64;
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 40;
