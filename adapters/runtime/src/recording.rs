@@ -185,9 +185,10 @@ fn counted(piece: &Piece) -> usize {
 /// How long a recording is gathered at most before it is written: what is lost when the machine ends at once.
 pub(crate) const GATHER: Duration = Duration::from_millis(200);
 
-/// So many bytes are written at once: few enough to stay in a processor's cache, and enough that waking the thread costs
-/// next to nothing.
-pub(crate) const ENOUGH: usize = 256 << 10;
+/// So many bytes are written at once. In smaller portions the system takes the memory for a file from where the socket gets its own,
+/// which then is never warm: that costs a busy node more than all that it does for its recording. In larger ones the thread keeps a
+/// processor for itself for too long at a time.
+pub(crate) const ENOUGH: usize = 1 << 20;
 
 /// The size of a block: one drain of the node may go past [`ENOUGH`].
 const BLOCK: usize = ENOUGH + (64 << 10);

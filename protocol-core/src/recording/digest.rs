@@ -37,7 +37,16 @@ impl<'a> Digester<'a> {
             Action::Authenticate
             | Action::Connect
             | Action::Disconnect
-            | Action::ForgetDeviceToken => {}
+            | Action::ForgetDeviceToken => return Mark { kind, digest: 0 },
+            // A number says itself.
+            Action::Cancel(WorkId(work)) | Action::Settled(WorkId(work)) => {
+                return Mark { kind, digest: *work };
+            }
+            // It is the work that was admitted, down to the memory it is in.
+            Action::Start(work) => {
+                let digest = work.id.0.rotate_left(32) ^ work.task.size() as u64;
+                return Mark { kind, digest };
+            }
             Action::Sign(text) => self.text(text.expose()),
             Action::KeepDeviceToken(DeviceToken { token, role, scopes }) => {
                 self.text(token.expose());
@@ -57,14 +66,6 @@ impl<'a> Digester<'a> {
                 self.text(request_id);
                 self.scratch.extend_from_slice(&job_id.0.to_le_bytes());
                 self.scratch.extend_from_slice(&request(work).to_le_bytes());
-            }
-            // It is the work that was admitted, down to the memory it is in.
-            Action::Start(work) => {
-                put_number(self.scratch, work.id.0);
-                put_number(self.scratch, work.task.size() as u64);
-            }
-            Action::Cancel(WorkId(work)) | Action::Settled(WorkId(work)) => {
-                put_number(self.scratch, *work);
             }
             Action::Record(answer) => {
                 put_number(self.scratch, answer.work.0);

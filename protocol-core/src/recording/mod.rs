@@ -34,14 +34,16 @@
 //! # Form
 //!
 //! All numbers are varints of seven bits a byte, the low ones first; differences are zigzag-coded; texts and bytes
-//! follow their length; digests are XXH3 of 64 bits, little-endian.
+//! follow their length; digests are XXH3 of 64 bits, little-endian, but for actions with nothing but numbers, which say
+//! themselves.
 //!
 //! ```text
 //! recording  "clawrec\0" format version part config beginning record* check ... end?
 //! beginning  seed(32)                    of part 0
 //!            checkpoint                  of a later part
 //! record     kind times content          an input; times: nanoseconds since the last, and by how many
-//!                                        microseconds the wall clock went otherwise
+//!                                        microseconds the wall clock went otherwise. With 0x80 in the
+//!                                        kind they have 4 bytes, little-endian, and 1
 //!            kind digest                 an action that was taken
 //!            0x60                        there was no further action
 //!            0x61 count digest           bytes were queued for the socket
@@ -76,6 +78,6 @@ pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 
 const MAGIC: &[u8] = b"clawrec\0";
 
-/// Counts the forms of recordings, which change with the configuration as well. Version 5 knows an
-/// admitted request by the digest that the node keeps of it.
-const FORMAT: u64 = 5;
+/// Counts the forms of recordings, which change with the configuration as well. Version 6 has times of a
+/// fixed size.
+const FORMAT: u64 = 6;

@@ -254,26 +254,24 @@ impl Tape {
         }
         self.drained = false;
         match input {
+            Input::Received(_) => self.received(now, input),
+            // Numbers only.
+            Input::Sent(_) | Input::Admitted(_) | Input::Recorded(_) | Input::Timeout => {
+                record::put_input(&mut self.out, &mut self.clocks, now, input);
+            }
             Input::Credentials(credentials) => {
                 let stand_ins = Input::Credentials(self.secrets.learn_all(credentials));
                 record::put_input(&mut self.out, &mut self.clocks, now, &stand_ins);
                 self.shown = self.secrets.learn_all(&node.with_unkept(credentials.clone()));
-                return;
             }
             Input::Signature(signature) => {
                 let stand_in = stand_in(signature, 0);
                 let input = Input::Signature(&stand_in);
                 record::put_input(&mut self.out, &mut self.clocks, now, &input);
                 self.signature = Some(stand_in);
-                return;
             }
-            Input::Disconnected(_) => self.withheld_for_good(),
-            _ => {}
-        }
-        let start = self.out.len();
-        let content = record::put_input(&mut self.out, &mut self.clocks, now, input);
-        match input {
             Input::Connected => {
+                record::put_input(&mut self.out, &mut self.clocks, now, input);
                 self.stream = Stream::default();
                 self.queued = 0;
                 self.signature = None;
@@ -282,26 +280,45 @@ impl Tape {
                     self.withheld = Some(Withheld::default());
                 }
             }
-            Input::ReceivedEof => self.stream.release(),
-            Input::Disconnected(_) => self.stream = Stream::default(),
-            _ => {}
+            Input::ReceivedEof => {
+                record::put_input(&mut self.out, &mut self.clocks, now, input);
+                self.stream.release();
+            }
+            Input::Disconnected(_) => {
+                self.withheld_for_good();
+                self.said(now, input);
+                self.stream = Stream::default();
+            }
+            _ => self.said(now, input),
         }
+    }
+
+    /// An input with something to say, which may quote a secret.
+    fn said(&mut self, now: Now, input: &Input<'_>) {
+        let content = record::put_input(&mut self.out, &mut self.clocks, now, input);
+        if !self.secrets.is_empty() {
+            self.quoted |= self.secrets.replace(&mut self.out[content..]) > 0;
+        }
+    }
+
+    fn received(&mut self, now: Now, input: &Input<'_>) {
+        let start = self.out.len();
+        let content = record::put_input(&mut self.out, &mut self.clocks, now, input);
         let content = content..self.out.len();
-        match (input, &mut self.withheld) {
+        match &mut self.withheld {
             _ if content.is_empty() => {}
-            (Input::Received(_), Some(withheld)) => {
+            Some(withheld) => {
                 withheld.pieces.push((content.clone(), start));
                 withheld.found += self.stream.receive(&mut self.out, content, start, &self.secrets);
                 if self.out.len() - withheld.pieces[0].1 > MOST_WITHHELD {
                     self.give_up_withheld();
                 }
             }
-            _ if self.secrets.is_empty() => {}
-            (Input::Received(_), None) => {
+            None if self.secrets.is_empty() => {}
+            None => {
                 let found = self.stream.receive(&mut self.out, content, start, &self.secrets);
                 self.quoted |= found > 0;
             }
-            _ => self.quoted |= self.secrets.replace(&mut self.out[content]) > 0,
         }
     }
 
@@ -422,16 +439,18 @@ impl Tape {
 
     /// The node is drained: what it has read may be given away, and the part may end.
     fn drained(&mut self, node: &Node) {
-        match (&self.withheld, node.phase()) {
-            (None, _) | (_, Phase::Opening | Phase::Registering | Phase::Closing) => {}
-            (Some(withheld), Phase::Ready) => {
-                let (_, said) = node.secrets_heard();
-                // The node does not repeat what it was given when it was let in.
-                self.quoted |= withheld.found > said;
-                self.withheld = None;
-                self.stream.trust();
+        if let Some(withheld) = &self.withheld {
+            match node.phase() {
+                Phase::Opening | Phase::Registering | Phase::Closing => {}
+                Phase::Ready => {
+                    let (_, said) = node.secrets_heard();
+                    // The node does not repeat what it was given when it was let in.
+                    self.quoted |= withheld.found > said;
+                    self.withheld = None;
+                    self.stream.trust();
+                }
+                _ => self.withheld_for_good(),
             }
-            _ => self.withheld_for_good(),
         }
         let nearly = self.limit - self.limit / 4;
         if self.rotates && self.taken + self.out.len() as u64 >= nearly {

@@ -21,7 +21,7 @@ enum Stage {
     Head { start: Vec<u8>, ending: usize },
     /// In the body of an answer that is no upgrade.
     Body,
-    /// In the header of a frame.
+    /// In the header of a frame, of which so much was in the pieces before.
     Header(Vec<u8>),
     /// In the payload of a frame: this much is left. `part`: it belongs to a message of several frames.
     Payload { left: u64, part: bool, last: bool },
@@ -78,10 +78,23 @@ impl Stream {
                         };
                     }
                 }
-                Stage::Header(header) => {
-                    header.push(out[at]);
+                Stage::Header(begun) if begun.is_empty() => {
+                    let rest = &out[at..piece.end];
+                    match payload(rest) {
+                        Some((payload, header)) => {
+                            self.stage = payload;
+                            at += header;
+                        }
+                        None => {
+                            begun.extend_from_slice(rest);
+                            at = piece.end;
+                        }
+                    }
+                }
+                Stage::Header(begun) => {
+                    begun.push(out[at]);
                     at += 1;
-                    if let Some(payload) = payload(header) {
+                    if let Some((payload, _)) = payload(begun) {
                         self.stage = payload;
                     }
                 }
@@ -142,9 +155,9 @@ impl Stream {
     }
 }
 
-/// The stage that follows a frame's header, once the header is whole.
-fn payload(header: &[u8]) -> Option<Stage> {
-    let (first, second) = (*header.first()?, *header.get(1)?);
+/// The stage that follows a frame's header, and the length of that header. `None`: there is only a part of it.
+fn payload(bytes: &[u8]) -> Option<(Stage, usize)> {
+    let [first, second] = *bytes.first_chunk()?;
     let length = u64::from(second & 0x7f);
     let (more, mask) = (
         match length {
@@ -155,9 +168,7 @@ fn payload(header: &[u8]) -> Option<Stage> {
         // A server must not mask; the connection ends with such a frame.
         if second & 0x80 == 0 { 0 } else { 4 },
     );
-    if header.len() < 2 + more + mask {
-        return None;
-    }
+    let header = bytes.get(..2 + more + mask)?;
     let left = match more {
         0 => length,
         _ => header[2..2 + more].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
@@ -167,10 +178,11 @@ fn payload(header: &[u8]) -> Option<Stage> {
     // A message in one frame has been searched already.
     let whole = last && opcode != 0;
     let part = !control && !whole;
-    Some(match left {
+    let stage = match left {
         0 => Stage::Header(Vec::new()),
         left => Stage::Payload { left, part, last: last && !control },
-    })
+    };
+    Some((stage, header.len()))
 }
 
 const UPGRADED: &[u8] = b"HTTP/1.1 101";

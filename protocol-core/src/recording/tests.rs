@@ -271,7 +271,7 @@ fn a_beginning_of_another_form_has_another_number() {
     cursor.text().expect("the version of this crate, which may change");
     let rest = &beginning[super::MAGIC.len() + cursor.at()..];
     // When this fails, the form or a default has changed: count FORMAT up if it is the form.
-    assert_eq!((format, rest.len()), (5, 165));
+    assert_eq!((format, rest.len()), (6, 165));
 }
 
 #[test]
@@ -353,6 +353,35 @@ fn shown(input: &Input<'_>) -> String {
         _ => String::new(),
     };
     format!("{input:?} {json}")
+}
+
+#[test]
+fn times_have_a_fixed_size_as_long_as_they_fit() {
+    let start = Now::new(Duration::from_secs(7), Timestamp::from_micros(1_000_000));
+    let size = |monotonic: Duration, utc: i64| {
+        let later = Now::new(monotonic, Timestamp::from_micros(utc));
+        let (mut out, mut clocks) = (Vec::new(), Clocks::default());
+        put_input(&mut out, &mut clocks, start, &Input::Timeout);
+        let first = out.len();
+        put_input(&mut out, &mut clocks, later, &Input::Timeout);
+        let (mut cursor, mut clocks) = (Cursor::new(&out), Clocks::default());
+        for now in [start, later] {
+            let record = Record::read(&mut cursor, &mut clocks);
+            assert!(matches!(record, Ok(Record::Input(read, Input::Timeout)) if read == now));
+        }
+        out.len() - first
+    };
+    let brief = 1 + 4 + 1;
+    let (nearly, whole) = (Duration::from_nanos(10_999_999_999), Duration::from_secs(11));
+    assert_eq!(size(start.monotonic, 1_000_000), brief, "no time");
+    assert_eq!(size(nearly, 4_999_999), brief, "at the bound");
+    assert_ne!(size(whole, 5_000_000), brief, "one past it");
+    assert_eq!(size(nearly, 4_999_999 + 127), brief, "the wall clock went ahead");
+    assert_ne!(size(nearly, 4_999_999 + 128), brief);
+    assert_eq!(size(nearly, 4_999_999 - 128), brief, "the wall clock went back");
+    assert_ne!(size(nearly, 4_999_999 - 129), brief);
+    assert_ne!(size(Duration::from_nanos(6_999_999_999), 1_000_000), brief, "time went back");
+    assert_ne!(size(nearly, i64::MIN), brief);
 }
 
 proptest! {
