@@ -185,10 +185,10 @@ fn counted(piece: &Piece) -> usize {
 /// How long a recording is gathered at most before it is written: what is lost when the machine ends at once.
 pub(crate) const GATHER: Duration = Duration::from_millis(200);
 
-/// So many bytes are written at once. In smaller portions the system takes the memory for a file from where the socket gets its own,
-/// which then is never warm: that costs a busy node more than all that it does for its recording. In larger ones the thread keeps a
-/// processor for itself for too long at a time.
-pub(crate) const ENOUGH: usize = 1 << 20;
+/// So many bytes are written at once. In smaller portions the system takes the memory for the file from where the socket gets its own,
+/// which then is never warm; in larger ones the thread keeps a processor for itself for too long at a time. A node with one thread
+/// was slowed down least by a MiB, a program with many by a quarter of that.
+pub(crate) const ENOUGH: usize = 512 << 10;
 
 /// The size of a block: one drain of the node may go past [`ENOUGH`].
 const BLOCK: usize = ENOUGH + (64 << 10);
