@@ -242,6 +242,6 @@ fn gateway(
 }
 
 const GREET: &str = r#"{"workflow_id":"greet","params":{"name":"Ada"}}"#;
-const REQUESTS: u32 = 20_000;
+const REQUESTS: u32 = 40_000;
 const AT_ONCE: u32 = 64;
 const ROUNDS: usize = 40;
