@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::output::note;
+use crate::output::{note, stdout};
 use crate::{client, options, system, workflows};
 
 /// A command that `connect` serves.
@@ -223,12 +223,7 @@ pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure
 }
 
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match write(&mut out) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
-    }
+    Ok(write(&mut stdout())?)
 }
 
 #[cfg(test)]

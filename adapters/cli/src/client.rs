@@ -1,6 +1,6 @@
 //! The commands that ask a gateway, and what they share.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use clawnode_gateway::client::{Client, ClientError};
 use clawnode_protocol::Secret;
@@ -8,13 +8,13 @@ use clawnode_protocol::Secret;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
 use crate::operator::text;
 use crate::options;
-use crate::output::finish;
+use crate::output::{finish, stdout};
 
 /// Prints the nodes of a gateway, one a line.
 pub(crate) async fn list_nodes(gateway: &str, token: &options::Token) -> Result<(), Failure> {
     let client = client(gateway, token)?;
     let nodes = client.nodes().await.map_err(unavailable)?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let width = nodes.iter().map(|node| node.node_id.chars().count()).max().unwrap_or(0).max(7);
     writeln!(
         out,

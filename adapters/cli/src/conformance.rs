@@ -1,4 +1,4 @@
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use clawnode_conformance::{
     Call, Check, GatewayUnderTest, Level, NodeUnderTest, Pace, Report, Selection, Submit,
@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::client::read_token;
 use crate::error::{FAILED, Failure};
 use crate::options;
+use crate::output::stdout;
 
 /// Checks a node or a gateway and shows the report.
 pub(crate) async fn check(options: options::Conformance) -> Result<(), Failure> {
@@ -84,9 +85,5 @@ fn show(report: &Report, json: bool) -> Result<(), Failure> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout(), "{text}") {
-        // Whoever reads it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
-    }
+    Ok(writeln!(stdout(), "{text}")?)
 }

@@ -1,6 +1,6 @@
 //! `clawnode identity`: who this machine is to OpenClaw gateways.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use clawnode_tokio::openclaw::Identity;
 use serde_json::json;
@@ -8,11 +8,12 @@ use serde_json::json;
 use crate::device::DataDir;
 use crate::error::Failure;
 use crate::options::{self, IdentityCommand};
+use crate::output::stdout;
 
 /// Shows the identity, makes one, or gives its public half away.
 pub(crate) fn run(options: &options::Identity) -> Result<(), Failure> {
     let data = DataDir::open(options.data_dir.as_deref())?;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     match &options.command {
         IdentityCommand::Show => {
             let identity = existing(&data)?;

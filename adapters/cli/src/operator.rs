@@ -17,6 +17,7 @@ use crate::device::DataDir;
 use crate::environment::Environment;
 use crate::error::{FAILED, Failure, REFUSED, UNAVAILABLE, chain};
 use crate::options::{self, Ask, OPENCLAW_URL};
+use crate::output::{Stdout, stdout};
 
 /// Connects as an operator, asks, shows the answer, and is gone.
 pub(crate) async fn ask(options: options::Openclaw) -> Result<(), Failure> {
@@ -243,9 +244,9 @@ impl Asking<'_> {
     fn show(
         &self,
         answer: &impl Serialize,
-        people: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>,
+        people: impl FnOnce(&mut Stdout) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         if self.json {
             let json = serde_json::to_string_pretty(answer).map_err(io::Error::from)?;
             writeln!(out, "{json}")?;

@@ -1,6 +1,6 @@
 //! What the commands show: results on stdout, everything else on stderr.
 
-use std::io::{self, Write as _};
+use std::io::{self, StdoutLock, Write};
 
 use clawnode_gateway::Status;
 use serde_json::value::RawValue;
@@ -35,10 +35,39 @@ fn with_error(result: Option<Value>, error: &str) -> Value {
 }
 
 fn print_result(result: &Value) -> Result<(), Failure> {
-    match writeln!(io::stdout(), "{result:#}") {
-        // Whoever reads the result has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
+    Ok(writeln!(stdout(), "{result:#}")?)
+}
+
+/// Standard output until its reader has seen enough. What comes then goes nowhere, and the exit code still says how it ended.
+pub(crate) struct Stdout(Option<StdoutLock<'static>>);
+
+pub(crate) fn stdout() -> Stdout {
+    Stdout(Some(io::stdout().lock()))
+}
+
+impl Stdout {
+    fn heard<T>(&mut self, done: io::Result<T>, unheard: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.0 = None;
+                Ok(unheard)
+            }
+            done => done,
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(out) = &mut self.0 else { return Ok(bytes.len()) };
+        let done = out.write(bytes);
+        self.heard(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(out) = &mut self.0 else { return Ok(()) };
+        let done = out.flush();
+        self.heard(done, ())
     }
 }
 

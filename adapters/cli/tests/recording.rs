@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clawnode_protocol::dialect::openclaw::{self, Device, Identity};
@@ -87,6 +88,20 @@ fn a_recorded_run_replays_to_the_byte_and_can_be_looked_at() {
     let replay = output(&["replay", path(&file), "--until", "0"]);
     assert_eq!(replay.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&replay.stdout).contains("played as far as asked"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_problem() {
+    let file = recorded("head", &["--log", "info"]);
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_clawnode"))
+        .args(["replay", path(&file), "--transcript"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(replay.stdout.take());
+    let done = replay.wait_with_output().expect("it ends");
+    assert_eq!((done.status.code(), stderr(&done).as_str()), (Some(0), ""));
 }
 
 #[test]

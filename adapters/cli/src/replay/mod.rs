@@ -11,6 +11,7 @@ use clawnode_protocol::recording::{Difference, Replay, Unreadable, What};
 
 use crate::error::{FAILED, Failure};
 use crate::options;
+use crate::output::stdout;
 use story::Story;
 
 pub(crate) fn replay(options: &options::Replay) -> Result<(), Failure> {
@@ -20,7 +21,7 @@ pub(crate) fn replay(options: &options::Replay) -> Result<(), Failure> {
     let unreadable = |problem: Unreadable| Failure::usage(format!("{shown}: {problem}"));
     let mut replay = Replay::new(&bytes).map_err(unreadable)?;
     let mut story = Story::new(&replay);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let mut difference = None;
     let mut damage = None;
     let mut to_the_end = true;
