@@ -7,11 +7,10 @@ use std::path::Path;
 use clawnode_store::{Asset, AssetQuery, NewAsset, Store};
 use serde_json::json;
 
-use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
 use crate::kept::{all_there, failed, note_empty, note_next, to_read, to_write};
 use crate::options::kept::{Assets, AssetsCommand, Kept, Part};
-use crate::output::note;
+use crate::output::{note, print, print_json};
 use crate::table::Table;
 
 pub(crate) fn run(options: &Assets) -> Result<(), Failure> {

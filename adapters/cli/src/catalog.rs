@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::output::{note, stdout};
+use crate::output::{note, print, print_json};
 use crate::{client, options, system, workflows};
 
 /// A command that `connect` serves.
@@ -215,15 +215,6 @@ fn describe_node(out: &mut dyn Write, info: &NodeInfo) -> io::Result<()> {
 /// A text without its line breaks.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
-    let value = serde_json::to_value(value)?;
-    print(|out| writeln!(out, "{value:#}"))
-}
-
-pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    Ok(write(&mut stdout())?)
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use std::path::Path;
 use clawnode_store::{Document, Query, StoreError};
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{print, print_json};
 use crate::error::Failure;
 use crate::kept::{all_there, failed, note_empty, note_next, to_read, to_write};
 use crate::options::collections::{Collections, CollectionsCommand};
 use crate::options::kept::{Kept, Part};
-use crate::output::note;
+use crate::output::{note, print, print_json};
 use crate::table::Table;
 
 pub(crate) fn run(options: &Collections) -> Result<(), Failure> {

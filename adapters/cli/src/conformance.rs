@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use clawnode_conformance::{
     Call, Check, GatewayUnderTest, Level, NodeUnderTest, Pace, Report, Selection, Submit,
     check_gateway, check_node, gateway_checks, node_checks,
@@ -8,8 +6,7 @@ use serde_json::Value;
 
 use crate::client::read_token;
 use crate::error::{FAILED, Failure};
-use crate::options;
-use crate::output::stdout;
+use crate::{options, output};
 
 /// Checks a node or a gateway and shows the report.
 pub(crate) async fn check(options: options::Conformance) -> Result<(), Failure> {
@@ -85,5 +82,5 @@ fn show(report: &Report, json: bool) -> Result<(), Failure> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(stdout(), "{text}")?)
+    output::print(|out| writeln!(out, "{text}"))
 }

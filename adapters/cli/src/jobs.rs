@@ -6,12 +6,11 @@ use clawnode_store::{Job, JobStatus, Query, Store};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::catalog::{print, print_json};
 use crate::error::{FAILED, Failure};
 use crate::kept::{failed, note_empty, note_next, to_read_jobs};
 use crate::operator::text;
 use crate::options::kept::{Jobs, JobsCommand, Part};
-use crate::output::note;
+use crate::output::{note, print, print_json};
 use crate::table::{Table, fields};
 
 pub(crate) async fn run(options: &Jobs) -> Result<(), Failure> {

@@ -3,12 +3,11 @@
 use clawnode_store::Query;
 use serde_json::json;
 
-use crate::catalog::{print, print_json};
 use crate::error::Failure;
 use crate::kept::{failed, note_empty, note_next, to_read};
 use crate::options::kept::Part;
 use crate::options::models::{Models, ModelsCommand};
-use crate::output::note;
+use crate::output::{note, print, print_json};
 use crate::table::Table;
 
 pub(crate) fn run(options: &Models) -> Result<(), Failure> {

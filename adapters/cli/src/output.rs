@@ -3,6 +3,7 @@
 use std::io::{self, StdoutLock, Write};
 
 use clawnode_gateway::Status;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -35,10 +36,22 @@ fn with_error(result: Option<Value>, error: &str) -> Value {
 }
 
 fn print_result(result: &Value) -> Result<(), Failure> {
-    Ok(writeln!(stdout(), "{result:#}")?)
+    print(|out| writeln!(out, "{result:#}"))
 }
 
-/// Standard output until its reader has seen enough. What comes then goes nowhere, and the exit code still says how it ended.
+pub(crate) fn print_json<T: Serialize + ?Sized>(value: &T) -> Result<(), Failure> {
+    print_result(&serde_json::to_value(value)?)
+}
+
+/// Writes to standard output, and stops without a word when its reader has seen enough.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    match write(&mut io::stdout().lock()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// Standard output for what goes on when its reader has seen enough: the rest goes nowhere, and the exit code says how it ended.
 pub(crate) struct Stdout(Option<StdoutLock<'static>>);
 
 pub(crate) fn stdout() -> Stdout {

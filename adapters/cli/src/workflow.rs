@@ -16,12 +16,12 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use crate::catalog::{one_line, print, print_json};
+use crate::catalog::one_line;
 use crate::error::{FAILED, Failure, INTERRUPTED, chain};
 use crate::kept::{all_there, failed, note_empty, note_next, stem, to_read, to_run, to_write};
 use crate::operator::text;
 use crate::options::kept::{self, Kept, Part, WorkflowCommand};
-use crate::output::{describe, finish, note, shortened};
+use crate::output::{describe, finish, note, print, print_json, shortened};
 use crate::run::{given_params, random_id};
 use crate::signals;
 use crate::table::{Table, fields};

@@ -93,15 +93,19 @@ fn a_recorded_run_replays_to_the_byte_and_can_be_looked_at() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_problem() {
     let file = recorded("head", &["--log", "info"]);
-    let mut replay = Command::new(env!("CARGO_BIN_EXE_clawnode"))
-        .args(["replay", path(&file), "--transcript"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    drop(replay.stdout.take());
-    let done = replay.wait_with_output().expect("it ends");
-    assert_eq!((done.status.code(), stderr(&done).as_str()), (Some(0), ""));
+    let replay = ["replay", path(&file), "--transcript"];
+    for arguments in [&replay[..], &["nodes", "--json"], &["commands"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clawnode"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(command.stdout.take());
+        let done = command.wait_with_output().expect("it ends");
+        let told = (done.status.code(), stderr(&done));
+        assert_eq!(told, (Some(0), String::new()), "{arguments:?}");
+    }
 }
 
 #[test]

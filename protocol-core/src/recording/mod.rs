@@ -79,5 +79,5 @@ pub use replay::{Difference, Found, Replay, Step, Unreadable, What};
 const MAGIC: &[u8] = b"clawrec\0";
 
 /// Counts the forms of recordings, which change with the configuration as well. Version 6 has times of a
-/// fixed size.
+/// fixed size, and numbers in place of their digest.
 const FORMAT: u64 = 6;

@@ -80,9 +80,9 @@ impl Stream {
                 }
                 Stage::Header(begun) if begun.is_empty() => {
                     let rest = &out[at..piece.end];
-                    match payload(rest) {
-                        Some((payload, header)) => {
-                            self.stage = payload;
+                    match after_header(rest) {
+                        Some((stage, header)) => {
+                            self.stage = stage;
                             at += header;
                         }
                         None => {
@@ -94,8 +94,8 @@ impl Stream {
                 Stage::Header(begun) => {
                     begun.push(out[at]);
                     at += 1;
-                    if let Some((payload, _)) = payload(begun) {
-                        self.stage = payload;
+                    if let Some((stage, _)) = after_header(begun) {
+                        self.stage = stage;
                     }
                 }
                 Stage::Payload { left, part, last } => {
@@ -156,7 +156,7 @@ impl Stream {
 }
 
 /// The stage that follows a frame's header, and the length of that header. `None`: there is only a part of it.
-fn payload(bytes: &[u8]) -> Option<(Stage, usize)> {
+fn after_header(bytes: &[u8]) -> Option<(Stage, usize)> {
     let [first, second] = *bytes.first_chunk()?;
     let length = u64::from(second & 0x7f);
     let (more, mask) = (
